@@ -1,0 +1,123 @@
+"""The catalogue: accelerators, instance types, dated prices and engine profiles, each with its source.
+
+An unknown price or profile is a typed unknown (None), never 0: the checks treat it as a finding.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import importlib.resources
+import json
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from tenbin_spec.pools import CapacityType, Pool
+from tenbin_spec.profiles import EngineProfile
+from tenbin_spec.quantities import Frozen, Usd
+
+_Date = Annotated[datetime.date, Field(strict=False)]
+
+
+class Accelerator(Frozen):
+    """One accelerator model."""
+
+    vendor: str
+    resource: str
+    """Extended resource that its device plugin offers."""
+    memory_mib: int
+    bandwidth_gb_s: int
+    """Peak memory bandwidth in GB/s."""
+
+
+class Instance(Frozen):
+    """One instance type."""
+
+    accelerator: str
+    accelerators: int
+    vcpu: int
+    memory_gib: int
+    efa_interfaces: int
+    nvme_gb: int
+    architecture: str
+
+
+class _Accelerators(Frozen):
+    source: str
+    date: _Date
+    accelerators: dict[str, Accelerator]
+
+
+class _Instances(Frozen):
+    source: str
+    date: _Date
+    instances: dict[str, Instance]
+
+
+class PriceList(Frozen):
+    """Prices of one region and one way of buying."""
+
+    source: str
+    date: _Date
+    region: str
+    capacity_type: CapacityType
+    hourly_usd: dict[str, Usd]
+
+
+def _read(name: str) -> Any:
+    return json.loads(importlib.resources.files(__name__).joinpath(name).read_text(encoding="utf-8"))
+
+
+@functools.cache
+def accelerators() -> dict[str, Accelerator]:
+    """Return the accelerators by name."""
+    return _Accelerators.model_validate(_read("accelerators.json")).accelerators
+
+
+@functools.cache
+def instances() -> dict[str, Instance]:
+    """Return the instance types by name."""
+    return _Instances.model_validate(_read("instances.json")).instances
+
+
+@functools.cache
+def price_list() -> PriceList:
+    """Return the on-demand prices."""
+    return PriceList.model_validate(_read("prices.json"))
+
+
+@functools.cache
+def profiles() -> dict[str, EngineProfile]:
+    """Return the engine profiles by name."""
+    folder = importlib.resources.files(__name__).joinpath("profiles")
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".json")), key=lambda item: item.name)
+    found = [EngineProfile.model_validate_json(item.read_text(encoding="utf-8")) for item in files]
+    return {profile.name: profile for profile in found}
+
+
+def node_price(pool: Pool) -> Decimal | None:
+    """Return the price of one node of a pool for an hour in USD, or None when nobody knows it."""
+    if pool.hourly_usd is not None:
+        return pool.hourly_usd
+    prices = price_list()
+    if pool.capacity_type is not prices.capacity_type or pool.region != prices.region:
+        return None
+    return prices.hourly_usd.get(pool.instance_type)
+
+
+def find_profile(*, model: str, accelerator: str, tensor_parallel: int, engine: str) -> EngineProfile | None:
+    """Return the profile of a model on an accelerator, measured ones first, or None.
+
+    Synthetic profiles are never found this way: only a stack that names one gets it.
+    """
+    order = ["measured", "vendor-model", "extrapolated"]
+    found = [
+        profile
+        for profile in profiles().values()
+        if profile.kind in order
+        and (profile.model, profile.accelerator) == (model, accelerator)
+        and (profile.tensor_parallel, profile.engine) == (tensor_parallel, engine)
+    ]
+    return min(found, key=lambda profile: (order.index(profile.kind), profile.name), default=None)

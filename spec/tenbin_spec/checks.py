@@ -1,0 +1,125 @@
+"""Findings: where a configuration that can be built breaks the agreement.
+
+One pure function, printed by `tenbin check`, carried to the planner in the wire document, never raised by a component.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+from decimal import Decimal
+
+from tenbin_spec import cost, feasibility
+from tenbin_spec.document import effective_profile
+from tenbin_spec.placements import Placement, placements
+from tenbin_spec.problems import path_text
+from tenbin_spec.quantities import money_text
+from tenbin_spec.stack import PREFIX, Stack
+
+
+class FindingId(enum.StrEnum):
+    """Identifiers of findings."""
+
+    CAP_BELOW_MINIMUM = "cap-below-minimum"
+    PRICE_UNKNOWN = "price-unknown"
+    PROFILE_UNKNOWN = "profile-unknown"
+    OBJECTIVE_INFEASIBLE = "objective-infeasible"
+    MINIMUM_BEYOND_POOLS = "minimum-beyond-pools"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One breach of the agreement, with its repair."""
+
+    id: FindingId
+    path: str
+    message: str
+    repair: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}. {self.repair} ({self.id})"
+
+
+def findings(stack: Stack) -> tuple[Finding, ...]:
+    """Return every finding of a stack, ordered by place."""
+    found = [*_caps(stack), *_unknowns(stack), *_objectives(stack), *_room(stack)]
+    return tuple(sorted(found, key=lambda item: (item.path, item.id, item.message)))
+
+
+def _caps(stack: Stack) -> Iterator[Finding]:
+    total = cost.stack_range(stack).minimum
+    if total is not None and total > stack.cost.hourly_usd:
+        yield Finding(
+            id=FindingId.CAP_BELOW_MINIMUM,
+            path=path_text(("cost", "hourly_usd"), PREFIX),
+            message=_below(stack.cost.hourly_usd, total),
+            repair="Raise the cap or lower the services' minimum",
+        )
+    for name, service in stack.services.items():
+        price = cost.service_range(stack, name).minimum
+        if service.cost is not None and price is not None and price > service.cost.hourly_usd:
+            yield Finding(
+                id=FindingId.CAP_BELOW_MINIMUM,
+                path=path_text(("services", name, "cost", "hourly_usd"), PREFIX),
+                message=_below(service.cost.hourly_usd, price),
+                repair="Raise the cap or lower the service's minimum",
+            )
+
+
+def _below(cap: Decimal, minimum: Decimal) -> str:
+    return f"{money_text(cap)} is below the {money_text(minimum)} USD per hour of the minimum replicas"
+
+
+def _unknowns(stack: Stack) -> Iterator[Finding]:
+    for placement in placements(stack):
+        place = _pool_path(stack, placement)
+        if placement.hourly_usd is None:
+            pool = stack.pools[placement.pool]
+            yield Finding(
+                id=FindingId.PRICE_UNKNOWN,
+                path=path_text(("pools", placement.pool, "hourly_usd"), PREFIX),
+                message=f"the price of {pool.instance_type} {pool.capacity_type} in {pool.region} is unknown",
+                repair='Write the price of one node for an hour, for example hourly_usd: "0.36"',
+            )
+        if placement.profile is None:
+            model = stack.services[placement.service].model.id
+            yield Finding(
+                id=FindingId.PROFILE_UNKNOWN,
+                path=place,
+                message=f"no engine profile is known for {model} on pool {placement.pool}",
+                repair="Name a profile in engine.profile or measure one; until then nothing is bought there",
+            )
+
+
+def _objectives(stack: Stack) -> Iterator[Finding]:
+    for placement in placements(stack):
+        if placement.profile is None:
+            continue
+        service = stack.services[placement.service]
+        profile = effective_profile(placement.profile, service.engine)
+        for name, objective in service.slo.classes.items():
+            for text in feasibility.broken_thresholds(objective, service.workload, profile):
+                yield Finding(
+                    id=FindingId.OBJECTIVE_INFEASIBLE,
+                    path=path_text(("services", placement.service, "slo", "classes", name), PREFIX),
+                    message=f"on pool {placement.pool} {text}",
+                    repair="Loosen the threshold or choose a faster accelerator",
+                )
+
+
+def _room(stack: Stack) -> Iterator[Finding]:
+    for name, service in stack.services.items():
+        room = sum(item.max_replicas for item in placements(stack) if item.service == name)
+        if service.replicas.min > room:
+            yield Finding(
+                id=FindingId.MINIMUM_BEYOND_POOLS,
+                path=path_text(("services", name, "replicas", "min"), PREFIX),
+                message=f"{service.replicas.min} is above the {room} replicas that its pools hold",
+                repair="Raise nodes.max of a pool or lower the minimum",
+            )
+
+
+def _pool_path(stack: Stack, placement: Placement) -> str:
+    index = stack.services[placement.service].pools.index(placement.pool)
+    return path_text(("services", placement.service, "pools", index), PREFIX)

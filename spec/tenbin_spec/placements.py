@@ -1,0 +1,73 @@
+"""Where a service's replicas can run and what each costs there."""
+
+from __future__ import annotations
+
+import dataclasses
+from decimal import Decimal
+
+from tenbin_spec import catalogue, contract
+from tenbin_spec.profiles import EngineProfile
+from tenbin_spec.services import Role
+from tenbin_spec.stack import Stack
+
+_CENT_FRACTION = Decimal("0.000001")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Placement:
+    """One (service, role, pool): one workload of the cluster."""
+
+    service: str
+    role: Role
+    pool: str
+    accelerators: int
+    """Accelerators that one replica takes."""
+    hourly_usd: Decimal | None
+    """Price of one replica for an hour: the node's price by the share of its accelerators; None when unknown."""
+    max_replicas: int
+    profile: EngineProfile | None
+
+    @property
+    def workload(self) -> str:
+        """Name of the workload."""
+        return contract.workload_name(self.service, self.role, self.pool)
+
+
+def placements(stack: Stack) -> tuple[Placement, ...]:
+    """Return every placement of a stack, by service and then by price, unknown prices last.
+
+    The order decides nothing but output: preference follows price.
+    """
+    found = [
+        _placement(stack, service, pool) for service in sorted(stack.services) for pool in stack.services[service].pools
+    ]
+    return tuple(
+        sorted(found, key=lambda item: (item.service, item.hourly_usd is None, item.hourly_usd or 0, item.pool))
+    )
+
+
+def _placement(stack: Stack, service_name: str, pool_name: str) -> Placement:
+    service, pool = stack.services[service_name], stack.pools[pool_name]
+    instance = catalogue.instances()[pool.instance_type]
+    accelerators = service.engine.tensor_parallel
+    price = catalogue.node_price(pool)
+    share = Decimal(accelerators) / Decimal(instance.accelerators)
+    profile = (
+        catalogue.profiles()[service.engine.profile]
+        if service.engine.profile
+        else catalogue.find_profile(
+            model=service.model.id,
+            accelerator=instance.accelerator,
+            tensor_parallel=accelerators,
+            engine=service.engine.kind,
+        )
+    )
+    return Placement(
+        service=service_name,
+        role=Role.SERVE,
+        pool=pool_name,
+        accelerators=accelerators,
+        hourly_usd=None if price is None else (price * share).quantize(_CENT_FRACTION),
+        max_replicas=min(service.replicas.max, pool.nodes.max * (instance.accelerators // accelerators)),
+        profile=profile,
+    )

@@ -1,0 +1,153 @@
+"""The configuration of a stack: one object per domain, parsed with all of its errors at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from tenbin_spec import catalogue
+from tenbin_spec.cost_cap import CostCap
+from tenbin_spec.engines import EngineKind, Image
+from tenbin_spec.pools import Pool
+from tenbin_spec.problems import ConfigurationError, Problem, not_one_of, path_text, problems_of
+from tenbin_spec.quantities import Frozen, Name, Text
+from tenbin_spec.services import Service
+
+PROJECT = "tenbin"
+"""Project of the reference program: the prefix of its configuration keys."""
+PREFIX = f"{PROJECT}:"
+
+
+class Cluster(Frozen):
+    """The Kubernetes cluster."""
+
+    kind: Literal["existing"]
+    """`existing`: any cluster that the ambient kubeconfig reaches."""
+    context: Annotated[str, Text(r"[!-~]{1,253}", "a context of the kubeconfig", "staging")] | None = None
+    """Context of the kubeconfig; its current one when absent."""
+    namespace: Name = "tenbin"
+    """Namespace that everything of the stack lives in."""
+
+
+class Gateway(Frozen):
+    """The proxy in front of the engines, and the picker that tells it their addresses."""
+
+    image: Image = "envoyproxy/envoy:v1.40.0"
+    picker_image: Image = "tenbin/picker:0.1.0"
+    replicas: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
+    exposure: Literal["cluster"] = "cluster"
+    """`cluster`: reachable inside the cluster only."""
+
+
+class PlannerSettings(Frozen):
+    """How the planner runs."""
+
+    enabled: Annotated[bool, Field(strict=True)] = True
+    """Without a planner each service runs its minimum."""
+    image: Image = "tenbin/planner:0.1.0"
+    interval_s: Annotated[int, Field(strict=True, ge=1, le=300)] = 5
+    """Seconds between two decisions."""
+    dry_run: Annotated[bool, Field(strict=True)] = False
+    """Decide and explain, but change nothing."""
+
+
+class Observability(Frozen):
+    """What the stack tells a monitoring system."""
+
+    scrape_annotations: Annotated[bool, Field(strict=True)] = True
+    """Put `prometheus.io/*` annotations on pods."""
+
+
+class Stack(Frozen):
+    """The whole agreement and what builds it."""
+
+    cluster: Cluster
+    pools: Annotated[dict[Name, Pool], Field(min_length=1)]
+    services: Annotated[dict[Name, Service], Field(min_length=1)]
+    cost: CostCap
+    gateway: Gateway = Gateway()
+    planner: PlannerSettings = PlannerSettings()
+    observability: Observability = Observability()
+
+
+DOMAINS = tuple(Stack.model_fields)
+"""Keys of the configuration, without prefix."""
+
+
+def parse_stack(configuration: Mapping[str, Any], source: str = "stack configuration") -> Stack:
+    """Parse a stack's configuration.
+
+    Args:
+        configuration: plain value of each domain by its key without prefix: `{"cluster": {...}, "pools": {...}, ...}`.
+        source: what the error calls the input, for example the file.
+
+    Raises:
+        ConfigurationError: with every problem: shapes, values and references.
+    """
+    problems = _reference_problems(configuration)
+    try:
+        stack = Stack.model_validate(dict(configuration))
+    except ValidationError as error:
+        raise ConfigurationError([*problems_of(error, Stack, PREFIX), *problems], source) from error
+    if problems:
+        raise ConfigurationError(problems, source)
+    return stack
+
+
+def _reference_problems(configuration: Mapping[str, Any]) -> list[Problem]:
+    """Check what refers to something else, on the plain input, so that misshapen parts do not hide these problems."""
+    pools, services = _mapping(configuration.get("pools")), _mapping(configuration.get("services"))
+    problems = []
+    for name, pool in pools.items():
+        instance_type = _mapping(pool).get("instance_type")
+        if isinstance(instance_type, str) and instance_type not in catalogue.instances():
+            message = not_one_of(instance_type, catalogue.instances(), "in the catalogue of instance types")
+            problems.append(_problem(("pools", str(name), "instance_type"), message))
+    for name, service in services.items():
+        problems += _service_problems(str(name), _mapping(service), pools)
+    return problems
+
+
+def _service_problems(name: str, service: Mapping[str, Any], pools: Mapping[str, Any]) -> list[Problem]:
+    problems = []
+    engine = _mapping(service.get("engine"))
+    wanted = service.get("pools")
+    for index, pool in enumerate(wanted if isinstance(wanted, list | tuple) else ()):
+        place = ("services", name, "pools", index)
+        if isinstance(pool, str) and pool not in pools:
+            problems.append(_problem(place, not_one_of(pool, map(str, pools), "a pool of this stack")))
+        elif isinstance(pool, str):
+            problems += _fit_problems(place, engine, pool, _mapping(pools[pool]))
+    profile = engine.get("profile")
+    if isinstance(profile, str) and profile not in catalogue.profiles():
+        message = not_one_of(profile, catalogue.profiles(), "in the catalogue of profiles")
+        problems.append(_problem(("services", name, "engine", "profile"), message))
+    if engine.get("kind") == EngineKind.SIMULATED and profile is None:
+        problems.append(_problem(("services", name, "engine", "profile"), "is required by the simulated engine"))
+    if engine.get("kind") == EngineKind.VLLM and engine.get("time_scale") is not None:
+        problems.append(_problem(("services", name, "engine", "time_scale"), "is for the simulated engine only"))
+    return problems
+
+
+def _fit_problems(
+    place: tuple[str | int, ...], engine: Mapping[str, Any], name: str, pool: Mapping[str, Any]
+) -> list[Problem]:
+    instance = catalogue.instances().get(str(pool.get("instance_type")))
+    parallel = engine.get("tensor_parallel", 1)
+    if instance is None or not isinstance(parallel, int) or parallel <= instance.accelerators:
+        return []
+    message = (
+        f"{name!r} has {instance.accelerators} accelerators per node, tensor_parallel is {parallel}."
+        f" Allowed: a pool with {parallel} or more per node"
+    )
+    return [_problem(place, message)]
+
+
+def _problem(location: tuple[str | int, ...], message: str) -> Problem:
+    return Problem(path=path_text(location, PREFIX), message=message)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,82 @@
+"""The wire document: same content on both sides, refused when it is of another version."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from support.stacks import plain_stack, plain_stacks, stack
+from tenbin_spec.document import DocumentVersionError, document_of, parse_document
+from tenbin_spec.problems import ConfigurationError
+from tenbin_spec.stack import Stack, parse_stack
+
+
+@settings(max_examples=60, deadline=None)
+@given(plain_stacks())
+def test_document_survives_the_wire(plain: dict[str, Any]) -> None:
+    document = document_of(parse_stack(plain), "dev")
+    assert parse_document(document.to_json()) == document
+
+
+@settings(max_examples=60, deadline=None)
+@given(plain_stacks())
+def test_configuration_survives_its_own_dump(plain: dict[str, Any]) -> None:
+    parsed = parse_stack(plain)
+    assert Stack.model_validate(json.loads(parsed.model_dump_json())) == parsed
+
+
+def test_order_of_the_file_changes_nothing() -> None:
+    plain = plain_stack()
+    turned = dict(reversed(list(plain.items())))
+    turned["pools"] = dict(reversed(list(plain["pools"].items())))
+    turned["services"]["chat"]["pools"] = list(reversed(plain["services"]["chat"]["pools"]))
+    assert document_of(parse_stack(turned), "dev").to_json() == document_of(parse_stack(plain), "dev").to_json()
+
+
+def test_revision_follows_the_content() -> None:
+    before, same, after = stack(), stack(), stack(cost__hourly_usd="5.00")
+    assert document_of(before, "dev").revision == document_of(same, "dev").revision
+    assert document_of(before, "dev").revision != document_of(after, "dev").revision
+
+
+def test_workloads_are_named_priced_and_bounded() -> None:
+    spot, on_demand = document_of(stack(), "dev").workloads
+    assert (spot.name, str(spot.hourly_usd), spot.max_replicas) == ("chat-serve-l4-spot", "0.360000", 2)
+    assert (on_demand.name, str(on_demand.hourly_usd), on_demand.max_replicas) == ("chat-serve-l4", "0.804800", 4)
+
+
+def test_engine_settings_narrow_the_profile() -> None:
+    narrowed = stack(services__chat__engine__max_num_seqs=3, services__chat__engine__max_model_len=100)
+    profile = document_of(narrowed, "dev").workloads[0].profile
+    assert profile is not None
+    assert (profile.limits.max_num_seqs, profile.limits.max_model_len) == (3, 100)
+
+
+def document_with(**changes: Any) -> str:
+    return json.dumps({**json.loads(document_of(stack(), "dev").to_json()), **changes})
+
+
+def test_a_newer_version_is_refused_by_name() -> None:
+    with pytest.raises(DocumentVersionError) as caught:
+        parse_document(document_with(version=2))
+    assert str(caught.value) == (
+        "wire document has 1 problem:\n  - version: 2 is not a version that this program reads. Allowed: 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "line 1: is not JSON: Expecting value"),
+        ("[]", "[] is not a mapping of keys to values"),
+        (document_with(surprise=1), "surprise: unknown key. Allowed here: cost, findings, namespace, planner, pools,"),
+        (document_with(cost={"hourly_usd": "-1"}), "cost.hourly_usd: '-1' is not an amount of USD"),
+    ],
+    ids=["empty", "list", "unknown key", "negative money"],
+)
+def test_a_broken_document_is_refused(text: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_document(text)
+    assert expected in str(caught.value)

@@ -1,0 +1,184 @@
+"""A configuration's errors: each with its key path, the value found and what is allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.stacks import plain_stack
+from tenbin_spec.problems import ConfigurationError
+from tenbin_spec.stack import parse_stack
+
+INTERACTIVE = "services__chat__slo__classes__interactive"
+CLASS_PATH = "tenbin:services.chat.slo.classes.interactive"
+
+
+def problems(configuration: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_stack(configuration)
+    return [str(problem) for problem in caught.value.problems]
+
+
+CASES = {
+    "unknown key": (
+        {f"{INTERACTIVE}": {"target": "0.99", "ttft": 1000, "e2e_ms": 9000}},
+        f"{CLASS_PATH}.ttft: unknown key; did you mean 'ttft_ms'? Allowed here: e2e_ms, target, tpot_ms, ttft_ms",
+    ),
+    "unknown domain": (
+        {"network": {}},
+        "tenbin:network: unknown key. Allowed here: cluster, cost, gateway, observability, planner, pools, services",
+    ),
+    "wrong unit of a threshold": (
+        {f"{INTERACTIVE}__ttft_ms": "1s"},
+        f"{CLASS_PATH}.ttft_ms: '1s' is not a whole number",
+    ),
+    "fraction of a millisecond": (
+        {f"{INTERACTIVE}__ttft_ms": 0.5},
+        f"{CLASS_PATH}.ttft_ms: 0.5 is not a whole number",
+    ),
+    "negative threshold": (
+        {f"{INTERACTIVE}__ttft_ms": -5},
+        f"{CLASS_PATH}.ttft_ms: -5: input should be greater than or equal to 1",
+    ),
+    "unquoted number for a target": (
+        {f"{INTERACTIVE}__target": 0.99},
+        (
+            f'{CLASS_PATH}.target: 0.99 is a number where a string belongs: put it in quotes, for example "0.99"'
+            " (a share above 0 and below 1 with at most 6 decimals)"
+        ),
+    ),
+    "unquoted revision": (
+        {"services__chat__model__revision": 123},
+        (
+            "tenbin:services.chat.model.revision: 123 is a number where a string belongs: put it in quotes,"
+            ' for example "0e9e39f2" (a revision)'
+        ),
+    ),
+    "unquoted money": (
+        {"cost__hourly_usd": 30.0},
+        (
+            'tenbin:cost.hourly_usd: 30.0 is a number where a string belongs: put it in quotes, for example "30.00"'
+            " (an amount of USD of 0 or more with at most 6 decimals)"
+        ),
+    ),
+    "target of one": (
+        {f"{INTERACTIVE}__target": "1"},
+        f"{CLASS_PATH}.target: '1' is not a share above 0 and below 1 with at most 6 decimals, for example '0.99'",
+    ),
+    "target of 99 per cent": (
+        {f"{INTERACTIVE}__target": "99"},
+        f"{CLASS_PATH}.target: '99' is not a share above 0 and below 1 with at most 6 decimals, for example '0.99'",
+    ),
+    "money beyond all bounds": (
+        {"cost__hourly_usd": "1e12"},
+        (
+            "tenbin:cost.hourly_usd: '1e12' is not an amount of USD of 0 or more with at most 6 decimals,"
+            " for example '30.00'"
+        ),
+    ),
+    "pool that does not exist": (
+        {"services__chat__pools": ["l4", "l40"]},
+        "tenbin:services.chat.pools[1]: 'l40' is not a pool of this stack; did you mean 'l4'? Allowed: l4, l4-spot",
+    ),
+    "pool named twice": (
+        {"services__chat__pools": ["l4", "l4"]},
+        "tenbin:services.chat: names a pool more than once: l4",
+    ),
+    "accelerators that the pool lacks": (
+        {"services__chat__engine__tensor_parallel": 2, "services__chat__pools": ["l4"]},
+        (
+            "tenbin:services.chat.pools[0]: 'l4' has 1 accelerators per node, tensor_parallel is 2."
+            " Allowed: a pool with 2 or more per node"
+        ),
+    ),
+    "window without unit": (
+        {"services__chat__slo__window": 30},
+        (
+            "tenbin:services.chat.slo.window: 30 is a number where a string belongs: put it in quotes,"
+            ' for example "30d" (a window in minutes, hours or days (m, h, d) of at most 92d)'
+        ),
+    ),
+    "objective without threshold": (
+        {INTERACTIVE: {"target": "0.99"}},
+        f"{CLASS_PATH}: has no threshold: give at least one of ttft_ms, tpot_ms, e2e_ms",
+    ),
+    "default class unknown": (
+        {"services__chat__slo__default_class": "chatty"},
+        "tenbin:services.chat.slo: names classes that it does not define: chatty. Allowed: interactive",
+    ),
+    "engine unknown": (
+        {"services__chat__engine__kind": "vlm"},
+        "tenbin:services.chat.engine.kind: 'vlm' is not allowed. Allowed: 'vllm', 'simulated'",
+    ),
+    "simulated engine without profile": (
+        {"services__chat__engine__profile": None},
+        "tenbin:services.chat.engine.profile: is required by the simulated engine",
+    ),
+    "replicas upside down": (
+        {"services__chat__replicas": {"min": 5, "max": 2}},
+        "tenbin:services.chat.replicas: max 2 is below min 5: allowed is min or more",
+    ),
+    "truth instead of a number": (
+        {"services__chat__replicas": {"min": 1, "max": True}},
+        "tenbin:services.chat.replicas.max: True is not a whole number",
+    ),
+    "rate that is no number": (
+        {"services__chat__workload__requests_per_second": {"expected": 1, "peak": float("nan")}},
+        "tenbin:services.chat.workload.requests_per_second.peak: nan: input should be a finite number",
+    ),
+    "list instead of a mapping": (
+        {"cost": ["30.00"]},
+        "tenbin:cost: ['30.00'] is not a mapping of keys to values",
+    ),
+    "missing cap": ({"cost": {}}, "tenbin:cost.hourly_usd: is required and missing"),
+    "image without tag": (
+        {"services__chat__engine__image": "vllm/vllm-openai"},
+        (
+            "tenbin:services.chat.engine.image: 'vllm/vllm-openai' is not an image with a tag or a digest,"
+            " for example 'vllm/vllm-openai:v0.23.0'"
+        ),
+    ),
+    "name that Kubernetes refuses": (
+        {"pools": {"L4": {"instance_type": "g6.xlarge", "nodes": {"max": 1}}}, "services__chat__pools": ["L4"]},
+        (
+            "tenbin:pools.L4: 'L4' is not a name of at most 24 lower case letters, digits and dashes,"
+            " for example 'chat-8b'"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("replacements", "expected"), CASES.values(), ids=CASES.keys())
+def test_problem_names_place_value_and_what_is_allowed(replacements: dict[str, Any], expected: str) -> None:
+    assert expected in problems(plain_stack(**replacements))
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    broken = plain_stack(
+        cost={"hourly_usd": 1},
+        services__chat__pools=["l40"],
+        services__chat__replicas={"min": "1", "max": 6},
+        services__chat__slo__window="30",
+    )
+    places = [problem.split(": ")[0] for problem in problems(broken)]
+    assert places == [
+        "tenbin:cost.hourly_usd",
+        "tenbin:services.chat.pools[0]",
+        "tenbin:services.chat.replicas.min",
+        "tenbin:services.chat.slo.window",
+    ]
+
+
+def test_error_text_counts_and_lists_the_problems() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_stack(plain_stack(cost={}), source="Pulumi.dev.yaml")
+    assert str(caught.value) == ("Pulumi.dev.yaml has 1 problem:\n  - tenbin:cost.hourly_usd: is required and missing")
+
+
+def test_an_unknown_instance_type_names_the_nearest_ones() -> None:
+    (problem,) = problems(plain_stack(pools__l4__instance_type="g6.xxlarge"))
+    assert problem.startswith(
+        "tenbin:pools.l4.instance_type: 'g6.xxlarge' is not in the catalogue of instance types;"
+        " did you mean 'g6.xlarge'? Allowed: g6.xlarge, "
+    )
+    assert problem.endswith(" more")

@@ -1,0 +1,1 @@
+"""Shared by tests: builders of configurations and hypothesis strategies."""

