@@ -1,0 +1,1 @@
+"""The planner in a cluster: ports of the loop over Kubernetes, engines and the gateway."""

@@ -1,0 +1,150 @@
+"""The planner's own Prometheus metrics; every one has its unit in its name or help."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from tenbin_planner.decide.observation import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tenbin_planner import ports
+    from tenbin_planner.decide.plan import PlannedService
+
+_WORKLOAD = ("service", "role", "pool", "workload")
+_PHASES = (Phase.READY, Phase.STARTING, Phase.DRAINING, Phase.TERMINATING, Phase.LOST)
+CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
+
+
+class Metrics:
+    """All metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"tenbin_planner_{name}", text, labels, registry=registry)
+
+        self._registry = registry
+        self._wanted = gauge("replicas_wanted", "Replicas that the plan wants, with its reason.", *_WORKLOAD, "reason")
+        self._replicas = gauge("replicas", "Replicas that exist, by what they do.", *_WORKLOAD, "phase")
+        self._usd = gauge("plan_hourly_usd", "Price of the plan in US dollars per hour.")
+        self._cap = gauge("cap_hourly_usd", "Cost cap in US dollars per hour.")
+        self._rate = gauge("requests_per_second", "Requests per second at the gateway, smoothed.", "service")
+        self._forecast = gauge(
+            "forecast_requests_per_second", "Requests per second that are planned for, a lead time ahead.", "service"
+        )
+        self._capacity = gauge(
+            "replica_capacity_requests_per_second", "Requests per second of a replica within objectives.", "service"
+        )
+        self._in_flight = gauge("requests_in_flight", "Requests that the gateway saw start and not end.", "service")
+        self._waiting = gauge("requests_waiting", "Requests that wait in engines.", "service")
+        self._reason = gauge("reason_info", "1 for each reason that holds for a service now.", "service", "reason")
+        self._attainment = gauge("attainment_ratio", "Share of good requests, last minute.", "service", "class")
+        self._requests = gauge("judged_requests", "Requests judged since the planner started.", "service", "class")
+        self._good = gauge("good_requests", "Good requests since the planner started.", "service", "class")
+        self._blind = gauge("gateway_blind", "1 when no gateway was heard lately, else 0.")
+        self._leader = gauge("leader", "1 when this planner leads, else 0.")
+        self._dry_run = gauge("dry_run", "1 when this planner changes nothing, else 0.")
+        self._document = gauge("document_info", "1, with the revision of the document in force.", "stack", "revision")
+        self._document_problem = gauge("document_problem", "1 when a newer document was refused or is missing, else 0.")
+        self._unread = gauge("engines_unread", "Ready engines whose metrics could not be read at the last tick.")
+        self._ignored = gauge("numbers_ignored", "Numbers of the last observation that could not be used.")
+        self.document_since = gauge("document_in_force_since_seconds", "Unix time when the document came into force.")
+        self._last_tick = gauge("last_tick_seconds", "Unix time of the last decision.")
+        self._steps = Histogram(
+            "tenbin_planner_step_seconds",
+            "Seconds that a step of a tick took.",
+            ("step",),
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
+        self._failures = Counter(
+            "tenbin_planner_step_failures",
+            "Steps that failed and are tried again.",
+            ("step", "error"),
+            registry=registry,
+        )
+        self._orders = Counter("tenbin_planner_orders", "Orders carried out.", ("kind",), registry=registry)
+
+    def page(self) -> bytes:
+        """Return the metrics in the text format."""
+        return prometheus_client.generate_latest(self._registry)
+
+    def step(self, name: str, seconds: float, error: Exception | None) -> None:
+        """Take note of a step."""
+        self._steps.labels(name).observe(max(0.0, seconds))
+        if error is not None:
+            self._failures.labels(name, type(error).__name__).inc()
+
+    def set_leader(self, *, is_leader: bool) -> None:
+        """Take note of who leads."""
+        self._leader.set(is_leader)
+
+    def record(self, tick: ports.Tick, engines_unread: Mapping[str, str]) -> None:
+        """Take note of a tick; series of what is gone vanish."""
+        plan, scene = tick.plan, tick.scene
+        self._usd.set(float(plan.hourly_usd))
+        self._cap.set(float(plan.hourly_cap_usd))
+        self._blind.set(scene.observation.gateway.is_blind)
+        self._dry_run.set(tick.is_dry_run)
+        self._document.clear()
+        self._document.labels(scene.document.stack, scene.document.revision).set(1)
+        self._document_problem.set(scene.document_problem is not None)
+        self._unread.set(len(engines_unread))
+        self._ignored.set(len(plan.ignored))
+        self._last_tick.set(plan.at)
+        for order in tick.done:
+            self._orders.labels(type(order).__name__.lower()).inc()
+        self._record_workloads(tick)
+        for service in plan.services:
+            self._record_service(service)
+        self._record_reasons(tick)
+        self._record_attainment(tick)
+
+    def _record_workloads(self, tick: ports.Tick) -> None:
+        self._wanted.clear()
+        self._replicas.clear()
+        for item in tick.plan.workloads:
+            labels = (item.service, item.role, item.pool, item.name)
+            self._wanted.labels(*labels, item.because.reason).set(item.wanted)
+            state = tick.scene.observation.workloads.get(item.name)
+            if state is not None:
+                for phase in _PHASES:
+                    self._replicas.labels(*labels, phase).set(state.count(phase))
+
+    def _record_service(self, service: PlannedService) -> None:
+        for gauge, value in (
+            (self._rate, service.requests_per_second),
+            (self._forecast, service.forecast_requests_per_second),
+            (self._capacity, service.replica_requests_per_second),
+            (self._in_flight, service.in_flight),
+            (self._waiting, service.waiting),
+        ):
+            _set(gauge, value, service.name)
+
+    def _record_reasons(self, tick: ports.Tick) -> None:
+        self._reason.clear()
+        for service in tick.plan.services:
+            for because in service.because:
+                self._reason.labels(service.name, because.reason).set(1)
+
+    def _record_attainment(self, tick: ports.Tick) -> None:
+        for (service, name), seen in tick.scene.observation.gateway.classes.items():
+            _set(self._attainment, seen.last_minute.share, service, name)
+            self._requests.labels(service, name).set(seen.cumulative.total)
+            self._good.labels(service, name).set(seen.cumulative.good)
+
+
+def _set(gauge: Gauge, value: float | None, *labels: str) -> None:
+    """Set a series; what is unknown has none."""
+    if value is None:
+        with contextlib.suppress(KeyError):
+            gauge.remove(*labels)
+    else:
+        gauge.labels(*labels).set(value)

@@ -1,0 +1,152 @@
+"""Puts together what the planner sees: document, Deployments, pods, engines and the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tenbin_spec import contract
+
+from tenbin_planner import ports
+from tenbin_planner.controller import pod_states
+from tenbin_planner.controller.adapters import ADAPTERS
+from tenbin_planner.controller.lengths import LengthTracker
+from tenbin_planner.controller.scraper import Scraped, Target
+from tenbin_planner.decide.observation import Absent, Observation, Phase, ReplicaState, WorkloadState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tenbin_spec.document import Document
+
+    from tenbin_planner.controller.cluster import Cluster, Json
+    from tenbin_planner.controller.documents import Documents
+    from tenbin_planner.controller.pod_states import PodState
+    from tenbin_planner.controller.scraper import Scraper
+    from tenbin_planner.controller.state_store import StateStore
+    from tenbin_planner.demand import DemandLog
+
+
+class ClusterObserver:
+    """Observer of a cluster."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        documents: Documents,
+        store: StateStore,
+        scraper: Scraper,
+        log: DemandLog,
+        clock: ports.Clock,
+    ) -> None:
+        self._cluster = cluster
+        self._documents = documents
+        self._store = store
+        self._scraper = scraper
+        self._log = log
+        self._clock = clock
+        self._lengths = LengthTracker()
+        self._draining_since: dict[str, float] = {}
+        self.engines_unread: dict[str, str] = {}
+        """Why each ready engine that could not be read could not, by pod, at the last tick."""
+
+    async def observe(self) -> ports.Scene:
+        """Return the world now.
+
+        Raises:
+            ClusterError: when the API server does not say what there is.
+            NoDocumentError: when there is no document to go by.
+        """
+        document = await self._document()
+        deployments, pods = await asyncio.gather(self._cluster.engine_deployments(), self._cluster.engine_pods())
+        states = [pod_states.read(item, server_time=pods.server_time) for item in pods.items]
+        known = [state for state in states if state is not None and state.service in document.services]
+        scraped = await self._scraper.scrape(_targets(document, known))
+        now = self._clock.now()
+        self._learn(known, scraped, at=now)
+        observation = Observation(
+            at=now,
+            gateway=self._log.snapshot(now),
+            workloads=self._workloads(document, deployments, known, scraped, at=now),
+            lengths=self._lengths.means(at=now),
+        )
+        return ports.Scene(document=document, document_problem=self._documents.problem, observation=observation)
+
+    async def _document(self) -> Document:
+        at = self._clock.now()
+        if self._documents.in_force is None:
+            self._documents.recall(await self._store.kept_document(), at=at)
+            self._configure()
+        if self._documents.see(await self._cluster.config_map(contract.DOCUMENT_CONFIG_MAP), at=at):
+            self._configure()
+        document = self._documents.in_force
+        assert document is not None  # noqa: S101 - `see` raises without one
+        return document
+
+    def _configure(self) -> None:
+        if self._documents.in_force is not None:
+            self._log.configure({name: item.slo for name, item in self._documents.in_force.services.items()})
+
+    def _learn(self, states: list[PodState], scraped: Mapping[str, Scraped | Absent], *, at: float) -> None:
+        services = {state.name: state.service for state in states}
+        counters = {
+            pod: (services[pod], result.counters) for pod, result in scraped.items() if isinstance(result, Scraped)
+        }
+        for service, tokens in self._lengths.learn(counters, at=at).items():
+            self._log.learn_tokens(service, tokens=tokens)
+        self._lengths.forget_all_but(set(services))
+        self.engines_unread = {pod: result.why for pod, result in scraped.items() if isinstance(result, Absent)}
+
+    def _workloads(
+        self,
+        document: Document,
+        deployments: list[Json],
+        states: list[PodState],
+        scraped: Mapping[str, Scraped | Absent],
+        *,
+        at: float,
+    ) -> dict[str, WorkloadState]:
+        told = {item["metadata"]["name"]: item.get("spec", {}).get("replicas", 1) for item in deployments}
+        draining = {state.uid for state in states if state.phase is Phase.DRAINING}
+        self._draining_since = {uid: self._draining_since.get(uid, at) for uid in draining}
+        return {
+            item.name: WorkloadState(
+                name=item.name,
+                wanted=told[item.name],
+                replicas=tuple(
+                    self._replica(state, scraped, at=at)
+                    for state in sorted(states, key=lambda state: state.name)
+                    if state.workload == item.name
+                ),
+            )
+            for item in document.workloads
+            if item.name in told
+        }
+
+    def _replica(self, state: PodState, scraped: Mapping[str, Scraped | Absent], *, at: float) -> ReplicaState:
+        result = scraped.get(state.name, Absent(why="not ready"))
+        is_draining = state.phase is Phase.DRAINING
+        return ReplicaState(
+            name=state.name,
+            phase=state.phase,
+            since_s=at - self._draining_since[state.uid] if is_draining else state.starting_s,
+            is_scheduled=state.is_scheduled,
+            engine=result.reading if isinstance(result, Scraped) else result,
+        )
+
+
+def _targets(document: Document, states: list[PodState]) -> list[Target]:
+    """Return the engines that can be read: those that are ready, also while they drain."""
+    return [
+        Target(
+            pod=state.name,
+            host=state.host,
+            port=state.port,
+            adapter=ADAPTERS[document.services[state.service].engine],
+        )
+        for state in states
+        if state.phase in (Phase.READY, Phase.DRAINING)
+        and state.host is not None
+        and document.services[state.service].engine in ADAPTERS
+    ]

@@ -1,0 +1,100 @@
+"""What `/plan` shows of a tick."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING
+
+from tenbin_spec.objectives import burn_rate
+from tenbin_spec.plan import ClassView, PlanView, ReasonView, ServiceView, WorkloadView
+
+from tenbin_planner.decide.observation import Phase, WorkloadState
+
+if TYPE_CHECKING:
+    from tenbin_planner import ports
+    from tenbin_planner.decide.plan import Because, PlannedService, PlannedWorkload
+    from tenbin_planner.demand import Quantiles
+
+
+def view(tick: ports.Tick) -> PlanView:
+    """Return the plan of a tick for people and programs."""
+    scene, plan = tick.scene, tick.plan
+    return PlanView(
+        stack=scene.document.stack,
+        at=datetime.datetime.fromtimestamp(plan.at, tz=datetime.UTC),
+        leader=tick.is_leader,
+        dry_run=tick.is_dry_run,
+        document_revision=scene.document.revision,
+        document_problem=scene.document_problem,
+        findings=scene.document.findings,
+        services=tuple(_service(tick, service) for service in plan.services),
+        workloads=tuple(_workload(tick, workload) for workload in plan.workloads),
+        hourly_usd=plan.hourly_usd,
+        hourly_cap_usd=plan.hourly_cap_usd,
+    )
+
+
+def _service(tick: ports.Tick, service: PlannedService) -> ServiceView:
+    return ServiceView(
+        name=service.name,
+        requests_per_second=service.requests_per_second,
+        forecast_requests_per_second=service.forecast_requests_per_second,
+        in_flight=service.in_flight,
+        waiting=service.waiting,
+        replica_requests_per_second=service.replica_requests_per_second,
+        needed=service.needed,
+        planned=service.planned,
+        classes=_classes(tick, service.name),
+        reasons=tuple(_reason(because) for because in service.because),
+    )
+
+
+def _classes(tick: ports.Tick, service: str) -> dict[str, ClassView]:
+    objectives = tick.scene.document.services[service].slo.classes
+    views = {}
+    for seen in tick.scene.observation.gateway.service(service):
+        objective = objectives.get(seen.class_name)
+        if objective is None:
+            continue
+        minute = seen.last_minute
+        views[seen.class_name] = ClassView(
+            target=objective.target,
+            attainment_1m=minute.share,
+            attainment_window=seen.cumulative.share,
+            burn_rate_1m=burn_rate(good=minute.good, total=minute.total, objective=objective),
+            requests=seen.cumulative.total,
+            ttft_p50_ms=_p50(seen.ttft_ms),
+            ttft_p99_ms=_p99(seen.ttft_ms),
+            tpot_p50_ms=_p50(seen.tpot_ms),
+            tpot_p99_ms=_p99(seen.tpot_ms),
+        )
+    return views
+
+
+def _workload(tick: ports.Tick, workload: PlannedWorkload) -> WorkloadView:
+    empty = WorkloadState(name=workload.name, wanted=0, replicas=())
+    state = tick.scene.observation.workloads.get(workload.name, empty)
+    return WorkloadView(
+        name=workload.name,
+        service=workload.service,
+        role=workload.role,
+        pool=workload.pool,
+        hourly_usd=workload.hourly_usd,
+        wanted=workload.wanted,
+        ready=state.count(Phase.READY),
+        starting=state.count(Phase.STARTING),
+        draining=state.count(Phase.DRAINING, Phase.TERMINATING),
+        reason=_reason(workload.because),
+    )
+
+
+def _reason(because: Because) -> ReasonView:
+    return ReasonView(code=because.reason, detail=because.detail)
+
+
+def _p50(quantiles: Quantiles | None) -> float | None:
+    return None if quantiles is None else quantiles.p50
+
+
+def _p99(quantiles: Quantiles | None) -> float | None:
+    return None if quantiles is None else quantiles.p99

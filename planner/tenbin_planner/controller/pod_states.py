@@ -1,0 +1,119 @@
+"""What a pod of the API server says about a replica. Pure: plain JSON in, values out."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from typing import Any
+
+from tenbin_spec import contract
+from tenbin_spec.services import Role
+
+from tenbin_planner.decide.observation import Phase
+
+Json = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PodState:
+    """A pod of an engine."""
+
+    name: str
+    uid: str
+    workload: str
+    service: str
+    phase: Phase
+    starting_s: float
+    """Seconds since its start began, by the API server's clock alone."""
+    is_scheduled: bool
+    host: str | None
+    port: int
+
+
+def read(pod: Json, *, server_time: float | None) -> PodState | None:
+    """Read a pod.
+
+    Args:
+        pod: as the API server lists it.
+        server_time: the API server's time when it did, in seconds since the epoch; the planner's own clock may differ.
+
+    Returns:
+        None for a pod that is over, or that lacks the labels of an engine.
+    """
+    metadata, status = pod.get("metadata", {}), pod.get("status", {})
+    labels = metadata.get("labels") or {}
+    try:
+        service, pool = labels[contract.LABEL_SERVICE], labels[contract.LABEL_POOL]
+        workload = contract.workload_name(service, Role(labels[contract.LABEL_ROLE]), pool)
+    except (KeyError, ValueError):
+        return None
+    if status.get("phase") in ("Succeeded", "Failed") and not metadata.get("deletionTimestamp"):
+        return None
+    started = _started(pod)
+    return PodState(
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        workload=workload,
+        service=service,
+        phase=_phase(pod),
+        starting_s=max(0.0, server_time - started) if server_time is not None and started is not None else 0.0,
+        is_scheduled=bool(pod.get("spec", {}).get("nodeName")),
+        host=status.get("podIP") or None,
+        port=_port(pod),
+    )
+
+
+def _phase(pod: Json) -> Phase:
+    metadata, status = pod["metadata"], pod.get("status", {})
+    ready = _condition(status, "Ready")
+    annotations = metadata.get("annotations") or {}
+    if metadata.get("deletionTimestamp"):
+        return Phase.TERMINATING
+    if status.get("reason") == "NodeLost" or _is_lost(status, ready):
+        return Phase.LOST
+    if annotations.get(contract.ANNOTATION_DRAINING) == "true":
+        return Phase.DRAINING
+    return Phase.READY if ready.get("status") == "True" else Phase.STARTING
+
+
+def _is_lost(status: Json, ready: Json) -> bool:
+    """Tell whether the node does not answer: the cluster then says that the pod is not ready, its containers not."""
+    containers = status.get("containerStatuses") or []
+    is_reported_ready = bool(containers) and all(item.get("ready") for item in containers)
+    is_past_gates = not any(item.get("status") != "True" for item in _gates(status))
+    return ready.get("status") == "Unknown" or (ready.get("status") == "False" and is_reported_ready and is_past_gates)
+
+
+def _gates(status: Json) -> list[Json]:
+    known = ("PodScheduled", "Initialized", "ContainersReady", "Ready", "PodReadyToStartContainers", "DisruptionTarget")
+    return [item for item in status.get("conditions") or [] if item.get("type") not in known]
+
+
+def _started(pod: Json) -> float | None:
+    """Return when the start of a pod began: its creation, or when it stopped being ready after that."""
+    containers = pod.get("status", {}).get("containerStatuses") or []
+    if any(item.get("restartCount") for item in containers):
+        again = _moment(_condition(pod.get("status", {}), "Ready").get("lastTransitionTime"))
+        if again is not None:
+            return again
+    return _moment(pod["metadata"].get("creationTimestamp"))
+
+
+def _condition(status: Json, kind: str) -> Json:
+    return next((item for item in status.get("conditions") or [] if item.get("type") == kind), {})
+
+
+def _moment(text: str | None) -> float | None:
+    try:
+        return None if text is None else datetime.datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
+
+
+def _port(pod: Json) -> int:
+    for container in pod.get("spec", {}).get("containers") or []:
+        if container.get("name") == contract.CONTAINER_ENGINE:
+            for port in container.get("ports") or []:
+                if port.get("name") == contract.PORT_NAME_HTTP:
+                    return int(port["containerPort"])
+    return contract.PORT_ENGINE

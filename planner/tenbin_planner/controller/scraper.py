@@ -1,0 +1,96 @@
+"""Reads many engines at once, each within a time and a size limit: one that hangs or talks nonsense harms no other."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from tenbin_planner.controller import metrics_page
+from tenbin_planner.decide.observation import Absent, EngineReading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tenbin_planner.controller.adapters import Adapter
+
+TIMEOUT_S = 1.5
+MOST_BYTES = 2 * 1024 * 1024
+AT_ONCE = 32
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """An engine to read."""
+
+    pod: str
+    host: str
+    port: int
+    adapter: Adapter
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counters:
+    """What an engine has counted since it started; None where it does not say."""
+
+    input_tokens: float | None
+    output_tokens: float | None
+    finished: float | None
+    generated: float | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scraped:
+    """What an engine said."""
+
+    reading: EngineReading
+    counters: Counters
+
+
+class Scraper:
+    """Reads engines over HTTP."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+        self._limit = asyncio.Semaphore(AT_ONCE)
+
+    async def scrape(self, targets: Iterable[Target]) -> Mapping[str, Scraped | Absent]:
+        """Read all targets.
+
+        Returns:
+            By pod, what it said or why nothing is known.
+        """
+        listed = list(targets)
+        results = await asyncio.gather(*(self._scrape_one(target) for target in listed))
+        return {target.pod: result for target, result in zip(listed, results, strict=True)}
+
+    async def _scrape_one(self, target: Target) -> Scraped | Absent:
+        url = f"http://{target.host}:{target.port}{target.adapter.path}"
+        try:
+            async with self._limit, asyncio.timeout(TIMEOUT_S):
+                page = await self._page(url)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            return Absent(why=f"{type(error).__name__}: {error}".rstrip(": "))
+        values = metrics_page.read(page, target.adapter)
+        return Scraped(
+            reading=EngineReading(running=values["running"], waiting=values["waiting"], kv_usage=values["kv_usage"]),
+            counters=Counters(
+                input_tokens=values["input_tokens"],
+                output_tokens=values["output_tokens"],
+                finished=values["finished"],
+                generated=values["generated"],
+            ),
+        )
+
+    async def _page(self, url: str) -> str:
+        async with self._session.get(url, allow_redirects=False) as response:
+            if response.status != 200:
+                raise ValueError(f"status {response.status}")
+            content = bytearray()
+            async for chunk in response.content.iter_any():
+                content += chunk
+                if len(content) > MOST_BYTES:
+                    raise ValueError(f"more than {MOST_BYTES} bytes")
+            return content.decode("utf-8", "replace")

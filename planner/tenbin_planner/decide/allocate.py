@@ -1,0 +1,246 @@
+"""Which pools carry the need: replicas are kept, given up and bought one by one until the need is met.
+
+    1. keep     what runs; give up the dearest first, while what is left carries the need that replicas are kept for
+    2. buy      on the cheapest pools first, until the fleet carries the need that replicas are bought for
+    3. move     one replica at a time to a cheaper pool that has room, once nothing else changes; the dear one is
+                given up when the cheap one serves
+
+Cheap is price per request that a replica serves. Services take turns, the one with the smallest share of its need
+first, so that none starves where cap or pools are short. The order of inputs plays no part.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from tenbin_spec.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tenbin_planner.decide.capacity import FleetCapacity
+    from tenbin_planner.decide.limits import Ledger
+
+PAYBACK_LEADS = 5
+"""Lead times within which a move to a cheaper pool must earn what the overlap costs."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Option:
+    """A workload that can carry replicas of a service."""
+
+    name: str
+    pool: str
+    accelerators: int
+    """Of one replica."""
+    hourly_usd: Decimal | None
+    capacity: FleetCapacity | None
+    max_replicas: int
+    closed: Reason | None
+    """Why nothing is bought here; None when it is open."""
+    current: int
+    """Replicas that count now: the cluster is told to run them, and they serve or will."""
+    ready: int
+    """Of these, replicas that serve."""
+    reclaimable: int = 0
+    """Replicas that drain and can be taken back at once."""
+    stuck: int = 0
+    """Replicas that wait for a node in vain: they count for nothing, and stay only where nothing else is to be had."""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether price and capacity are known, so that the plan may count on it."""
+        return self.hourly_usd is not None and self.capacity is not None
+
+    @property
+    def dearness(self) -> tuple[int, float, str]:
+        """Order by price per request, then by price alone where the capacity is unknown, then unknown prices."""
+        if self.hourly_usd is None:
+            return (2, math.inf, self.name)
+        if self.capacity is None:
+            return (1, float(self.hourly_usd), self.name)
+        return (0, float(self.hourly_usd) / self.capacity.rates[-1], self.name)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Demanded:
+    """What a service asks of its pools."""
+
+    service: str
+    buy_rps: float
+    """Replicas are bought until the fleet carries this."""
+    keep_rps: float
+    """Replicas are given up only while the rest carries this; infinite gives up none."""
+    least: int
+    most: int
+    options: tuple[Option, ...]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Allocation:
+    """Replicas of one service by workload, and which limits stood in the way."""
+
+    wanted: dict[str, int]
+    bitten: list[Reason] = dataclasses.field(default_factory=list)
+    """In the order in which they bit."""
+    moved: tuple[str, str] | None = None
+    """From and to, when a replica is moved to a cheaper pool."""
+
+    @property
+    def total(self) -> int:
+        """Replicas over all pools."""
+        return sum(self.wanted.values())
+
+
+def carried(options: Iterable[Option], counts: Mapping[str, int], *, at_edge: bool = False) -> float:
+    """Return the requests per second that these replicas carry: each its rate in a fleet of this size."""
+    known = [(counts[option.name], option.capacity) for option in options if option.capacity is not None]
+    size = sum(count for count, _ in known)
+    return sum(count * capacity.per_replica(size, at_edge=at_edge) for count, capacity in known)
+
+
+def allocate(demands: Sequence[Demanded], ledger: Ledger) -> dict[str, Allocation]:
+    """Give each service its replicas.
+
+    Args:
+        demands: one for each service.
+        ledger: what pools hold and caps allow; takes note of what is given.
+
+    Returns:
+        An allocation for each service.
+    """
+    ordered = sorted(demands, key=lambda demand: demand.service)
+    given = {demand.service: _keep(demand) for demand in ordered}
+    for demand in ordered:
+        for name, count in given[demand.service].wanted.items():
+            ledger.set(name, count)
+    ledger.enforce(ordered, given)
+    open_demands = list(ordered)
+    while open_demands:
+        open_demands.sort(key=lambda demand: (_served(demand, given[demand.service]), demand.service))
+        demand = open_demands[0]
+        if not _buy_one(demand, given[demand.service], ledger):
+            open_demands.pop(0)
+    for demand in ordered:
+        _move_one(demand, given[demand.service], ledger)
+    return given
+
+
+def _keep(demand: Demanded) -> Allocation:
+    """Keep what runs, less what is certainly not needed, the dearest given up first."""
+    wanted = {option.name: option.current for option in demand.options}
+    for option in sorted(demand.options, key=lambda item: item.dearness, reverse=True):
+        wanted[option.name] = min(wanted[option.name], max(option.max_replicas, 0))
+        while wanted[option.name] > 0 and _is_spare(demand, wanted, option):
+            wanted[option.name] -= 1
+    return Allocation(wanted=wanted)
+
+
+def _is_spare(demand: Demanded, wanted: Mapping[str, int], option: Option) -> bool:
+    if sum(wanted.values()) <= demand.least:
+        return False
+    if sum(wanted.values()) > demand.most:
+        return True
+    fewer = {**wanted, option.name: wanted[option.name] - 1}
+    if carried(demand.options, fewer) < demand.keep_rps:
+        return False
+    is_starting = wanted[option.name] > option.ready
+    return is_starting or carried(demand.options, _ready(demand, fewer)) >= demand.keep_rps
+
+
+def _ready(demand: Demanded, wanted: Mapping[str, int]) -> dict[str, int]:
+    return {option.name: min(option.ready, wanted[option.name]) for option in demand.options}
+
+
+def _served(demand: Demanded, allocation: Allocation) -> float:
+    """Return the share of its need that a service has; what is below its minimum comes before all else."""
+    if allocation.total < demand.least:
+        return allocation.total / demand.least - 1
+    if demand.buy_rps <= 0:
+        return math.inf
+    return carried(demand.options, allocation.wanted, at_edge=True) / demand.buy_rps
+
+
+def _buy_one(demand: Demanded, allocation: Allocation, ledger: Ledger) -> bool:
+    """Buy one replica on the cheapest pool that takes it; tell whether the service may want another one."""
+    enough = carried(demand.options, allocation.wanted, at_edge=True) >= demand.buy_rps
+    if allocation.total >= demand.least and enough:
+        return False
+    if allocation.total >= demand.most:
+        _bite(allocation, Reason.MAXIMUM)
+        return False
+    refusals = []
+    for option in sorted(demand.options, key=lambda item: (not _can_reclaim(item, allocation), item.dearness)):
+        refusal = _refusal(option, allocation, ledger)
+        if refusal is None:
+            _add(option, allocation, ledger)
+            return True
+        refusals.append(refusal)
+    for option in sorted(demand.options, key=lambda item: item.dearness):
+        if allocation.wanted[option.name] < option.current + option.stuck and ledger.refusal(option.name) is None:
+            _add(option, allocation, ledger)
+            return True
+    _bite(allocation, next(reason for reason in _WEIGHT if reason in refusals))
+    return False
+
+
+_WEIGHT = (
+    Reason.HOURLY_CAP,
+    Reason.POOLS_FULL,
+    Reason.STUCK_PENDING,
+    Reason.PRICE_UNKNOWN,
+    Reason.PROFILE_UNKNOWN,
+    Reason.NO_SIGNAL,
+)
+"""Refusals of pools, the one that says most about a service first."""
+
+
+def _can_reclaim(option: Option, allocation: Allocation) -> bool:
+    return allocation.wanted[option.name] < option.current + option.reclaimable
+
+
+def _add(option: Option, allocation: Allocation, ledger: Ledger) -> None:
+    allocation.wanted[option.name] += 1
+    ledger.set(option.name, allocation.wanted[option.name])
+
+
+def _refusal(option: Option, allocation: Allocation, ledger: Ledger) -> Reason | None:
+    if option.closed is not None:
+        return option.closed
+    if allocation.wanted[option.name] >= option.max_replicas:
+        return Reason.POOLS_FULL
+    return ledger.refusal(option.name)
+
+
+def _bite(allocation: Allocation, reason: Reason) -> None:
+    if reason not in allocation.bitten:
+        allocation.bitten.append(reason)
+
+
+def _move_one(demand: Demanded, allocation: Allocation, ledger: Ledger) -> None:
+    """Begin to move one replica to a cheaper pool, when all is quiet and the move pays."""
+    quiet = all(
+        allocation.wanted[option.name] == option.current == option.ready for option in demand.options
+    ) and math.isfinite(demand.keep_rps)
+    if not quiet or allocation.bitten or allocation.total >= demand.most:
+        return
+    ordered = sorted(demand.options, key=lambda item: item.dearness)
+    for dear in reversed(ordered):
+        if allocation.wanted[dear.name] == 0 or not dear.is_counted:
+            continue
+        for cheap in ordered:
+            if cheap.dearness >= dear.dearness or not _pays(cheap, dear):
+                break
+            if _refusal(cheap, allocation, ledger) is None:
+                _add(cheap, allocation, ledger)
+                allocation.moved = (dear.name, cheap.name)
+                return
+
+
+def _pays(cheap: Option, dear: Option) -> bool:
+    if cheap.hourly_usd is None or dear.hourly_usd is None:
+        return False
+    return (dear.hourly_usd - cheap.hourly_usd) * PAYBACK_LEADS >= cheap.hourly_usd

@@ -1,0 +1,52 @@
+"""Pools that give no nodes: closed for a while, longer each time, and open again once a replica comes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from tenbin_planner.decide import replicas, signals
+from tenbin_planner.decide.memory import Memory, WorkloadMemory
+from tenbin_planner.decide.observation import Phase
+
+if TYPE_CHECKING:
+    from tenbin_spec.document import Document
+
+    from tenbin_planner.decide.observation import Observation
+
+LONGEST_S = 3600.0
+"""A pool is tried again after this at the latest."""
+
+
+def update(document: Document, observation: Observation, memory: Memory) -> Memory:
+    """Return the memory with each workload closed or opened by what its replicas do; those that are gone leave it."""
+    workloads = {}
+    for item in document.workloads:
+        before = memory.workload(item.name)
+        raw = observation.workloads.get(item.name)
+        state = None if raw is None else signals.workload(raw, signals.Reader())
+        if state is None:
+            workloads[item.name] = before
+            continue
+        lead_s = document.pools[item.pool].lead_time_s
+        stuck = replicas.count(state, state.wanted, lead_s=lead_s).stuck
+        workloads[item.name] = (
+            _closed(before, observation.at, replicas.stuck_after_s(lead_s))
+            if stuck
+            else (_opened(before, observation.at, has_ready=state.count(Phase.READY) > 0))
+        )
+    return dataclasses.replace(memory, workloads=workloads)
+
+
+def _closed(before: WorkloadMemory, at: float, first_s: float) -> WorkloadMemory:
+    if before.closed_until > at:
+        return before
+    for_s = min(max(2 * before.closed_for_s, first_s), LONGEST_S)
+    return dataclasses.replace(before, closed_until=at + for_s, closed_for_s=for_s)
+
+
+def _opened(before: WorkloadMemory, at: float, *, has_ready: bool) -> WorkloadMemory:
+    """Forget past closures once replicas serve and the pool has been open as long as it was closed."""
+    if has_ready and at > before.closed_until + before.closed_for_s:
+        return dataclasses.replace(before, closed_until=0.0, closed_for_s=0.0)
+    return before

@@ -1,0 +1,118 @@
+"""From plan to orders: what to tell the cluster, so that no request is lost when replicas go.
+
+A ready replica is first marked: the picker takes it out of the endpoints, and its deletion cost makes the cluster
+choose it. Once the mark has had time to take effect, the count is lowered; what still runs in the replica ends while
+the engine drains. Replicas that serve nothing go at once. A mark that is no longer wanted is taken off.
+
+The cluster removes replicas without a node first, then those that are not ready, then those of the lowest deletion
+cost; victims are chosen in the same order, ready ones by the least work left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from tenbin_planner.decide.observation import EngineReading, Phase
+
+if TYPE_CHECKING:
+    from tenbin_planner.decide.observation import Observation, ReplicaState, WorkloadState
+    from tenbin_planner.decide.plan import Plan
+
+SETTLE_S = 3.0
+"""Time from a mark until no gateway sends requests to the replica any more: a watch, an update of endpoints."""
+LOWEST_COST = -1000
+HIGHEST_COST = -1
+"""Deletion costs of victims; others have none, which is 0. Other programs read them too, so they stay small."""
+
+_ORDER = (Phase.STARTING, Phase.LOST, Phase.DRAINING, Phase.READY)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, order=True)
+class Mark:
+    """Take a replica out of the endpoints and make it the next to be removed."""
+
+    replica: str
+    deletion_cost: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, order=True)
+class Unmark:
+    """Put a replica back."""
+
+    replica: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, order=True)
+class Scale:
+    """Tell the cluster to run another number of replicas."""
+
+    workload: str
+    expected: int
+    """What it is told now; if it is something else by then, nothing is written."""
+    wanted: int
+
+
+Order = Mark | Unmark | Scale
+
+
+def orders(plan: Plan, observation: Observation) -> tuple[Order, ...]:
+    """Return what brings the cluster nearer to the plan; nothing when it is there.
+
+    Taking back comes first and marks last, so that a failure half-way never leaves fewer replicas than planned.
+    """
+    found: list[Order] = []
+    for planned in plan.workloads:
+        state = observation.workloads.get(planned.name)
+        if state is not None:
+            found += _orders(state, planned.wanted)
+    rank = {Unmark: 0, Scale: 1, Mark: 2}
+    return tuple(sorted(found, key=lambda order: (rank[type(order)], dataclasses.astuple(order))))
+
+
+def _orders(state: WorkloadState, wanted: int) -> list[Order]:
+    victims = _victims(state, state.wanted - wanted)
+    chosen = {victim.name for victim in victims}
+    found: list[Order] = [
+        Unmark(replica=replica.name)
+        for replica in state.replicas
+        if replica.phase is Phase.DRAINING and replica.name not in chosen
+    ]
+    found += [
+        Mark(replica=victim.name, deletion_cost=_deletion_cost(victim))
+        for victim in victims
+        if victim.phase is Phase.READY
+    ]
+    gone = sum(_may_go(victim) for victim in victims)
+    missing = max(0, state.wanted - wanted - len(victims))
+    target = wanted if wanted >= state.wanted else state.wanted - gone - missing
+    if target != state.wanted:
+        found.append(Scale(workload=state.name, expected=state.wanted, wanted=target))
+    return found
+
+
+def _victims(state: WorkloadState, surplus: int) -> list[ReplicaState]:
+    """Return the replicas to remove; those that the cluster has not made yet are removed before any of them."""
+    counted = [replica for replica in state.replicas if replica.phase in _ORDER]
+    surplus -= max(0, state.wanted - len(counted))
+    ordered = sorted(
+        counted,
+        key=lambda replica: (replica.is_scheduled, _ORDER.index(replica.phase), _work(replica), replica.name),
+    )
+    return ordered[: max(0, surplus)]
+
+
+def _may_go(victim: ReplicaState) -> bool:
+    return victim.phase is not Phase.READY and (victim.phase is not Phase.DRAINING or victim.since_s >= SETTLE_S)
+
+
+def _work(replica: ReplicaState) -> float:
+    """Return the requests in a replica; an engine that does not say so is taken to have many."""
+    if not isinstance(replica.engine, EngineReading) or replica.engine.running is None:
+        return float(-LOWEST_COST)
+    work = replica.engine.running + (replica.engine.waiting or 0.0)
+    return work if 0 <= work < -LOWEST_COST else float(-LOWEST_COST)
+
+
+def _deletion_cost(victim: ReplicaState) -> int:
+    return min(HIGHEST_COST, LOWEST_COST + int(_work(victim)))

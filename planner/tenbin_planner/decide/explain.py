@@ -1,0 +1,177 @@
+"""Reasons in words: why a service and each of its workloads get what they get."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tenbin_spec.quantities import money_text
+from tenbin_spec.reasons import Reason
+
+from tenbin_planner.decide import allocate
+from tenbin_planner.decide.observation import Absent
+from tenbin_planner.decide.plan import Because
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tenbin_spec.document import Document, DocumentWorkload
+
+    from tenbin_planner.decide.assess import Assessment
+    from tenbin_planner.decide.memory import Memory
+
+UNKNOWN = {
+    Reason.PROFILE_UNKNOWN: "no engine profile is known for this pool, so nothing is bought here",
+    Reason.PRICE_UNKNOWN: "the price of this pool is unknown, so nothing is bought here",
+    Reason.NO_SIGNAL: "the cluster has no such workload, so nothing can be bought here",
+}
+
+_SHRINKING = (Reason.SCALE_DOWN, Reason.HOURLY_CAP, Reason.MAXIMUM, Reason.POOLS_FULL)
+
+
+def service(document: Document, seen: Assessment, given: allocate.Allocation) -> tuple[Because, ...]:
+    """Return why a service gets its replicas, the main reason first."""
+    return (*_obstacles(document, seen, given), _main(seen, given), *_remarks(seen))
+
+
+def workload(
+    document: Document,
+    seen: Assessment,
+    item: DocumentWorkload,
+    given: allocate.Allocation,
+    reasons: tuple[Because, ...],
+) -> Because:
+    """Return why a workload gets its replicas.
+
+    Args:
+        document: the agreement.
+        seen: the service.
+        item: the workload.
+        given: replicas of the service.
+        reasons: of the service; they hold where nothing special does.
+    """
+    main = reasons[0]
+    option = next(option for option in seen.demand.options if option.name == item.name)
+    wanted, current = given.wanted[item.name], option.current
+    if given.moved and item.name in given.moved:
+        dear, cheap = given.moved
+        return Because(reason=Reason.CHEAPER_POOL, detail=f"one replica moves from {dear} to {cheap}, which costs less")
+    if option.closed is not None and option.closed is not Reason.STUCK_PENDING:
+        return Because(reason=option.closed, detail=UNKNOWN[option.closed])
+    if option.closed is Reason.STUCK_PENDING:
+        return Because(reason=Reason.STUCK_PENDING, detail=_stuck_text(document, seen, item, option))
+    if wanted == current and wanted == option.max_replicas and Reason.POOLS_FULL in given.bitten:
+        return Because(reason=Reason.POOLS_FULL, detail=f"{item.pool} holds {item.max_replicas} replicas at most")
+    if wanted < current and main.reason not in _SHRINKING:
+        return Because(reason=Reason.CHEAPER_POOL, detail="cheaper pools carry the need")
+    return main
+
+
+def _stuck_text(document: Document, seen: Assessment, item: DocumentWorkload, option: allocate.Option) -> str:
+    lead_s = document.pools[item.pool].lead_time_s
+    if option.stuck:
+        return f"{option.stuck} pending for longer than the lead time of {lead_s} s allows; another pool is tried"
+    until = seen.closed_until.get(item.name, 0.0) - seen.at
+    return f"replicas found no node here; tried again in {max(0.0, until):.0f} s"
+
+
+def _obstacles(document: Document, seen: Assessment, given: allocate.Allocation) -> Iterator[Because]:
+    """Yield what keeps the service from what it needs."""
+    carried = allocate.carried(seen.demand.options, given.wanted, at_edge=True)
+    share = f"{given.total} replicas carry {carried:.2f} of {seen.demand.buy_rps:.2f} requests/s"
+    if seen.capacity is not None and seen.capacity.infeasible:
+        yield Because(reason=Reason.INFEASIBLE, detail="; ".join(seen.capacity.infeasible))
+    for reason in given.bitten:
+        match reason:
+            case Reason.HOURLY_CAP:
+                yield Because(reason=reason, detail=f"{_caps_text(document, seen)}: {share}")
+            case Reason.MAXIMUM:
+                yield Because(reason=reason, detail=f"at most {seen.demand.most} replicas are allowed: {share}")
+            case Reason.POOLS_FULL:
+                yield Because(reason=reason, detail=f"every pool that it may use is full: {share}")
+            case Reason.STUCK_PENDING:
+                yield Because(reason=reason, detail=f"its pools give no nodes: {share}")
+            case _:
+                yield Because(reason=reason, detail=f"{UNKNOWN[reason]}: {share}")
+
+
+def _caps_text(document: Document, seen: Assessment) -> str:
+    texts = [f"{money_text(document.cost.hourly_usd)} USD per hour for the stack"]
+    if seen.agreed.cost is not None:
+        texts.append(f"{money_text(seen.agreed.cost.hourly_usd)} USD per hour for the service")
+    return "the cap is " + " and ".join(texts)
+
+
+def _main(seen: Assessment, given: allocate.Allocation) -> Because:
+    before, after = sum(option.current for option in seen.demand.options), given.total
+    if isinstance(seen.signals.demand, Absent):
+        return Because(reason=Reason.NO_SIGNAL, detail=f"{seen.signals.demand.why}: what runs is kept")
+    if seen.capacity is None:
+        return _uncounted(seen)
+    needed = seen.needed
+    if needed is None or (not seen.is_warm and after >= before and _is_declared(seen)):
+        rate = seen.agreed.workload.requests_per_second.expected
+        detail = f"the declared {rate:g} requests/s count until more is observed"
+        return Because(reason=Reason.WARMING_UP, detail=detail)
+    minimum = Because(reason=Reason.MINIMUM, detail=f"at least {seen.demand.least} replicas are agreed")
+    demand = _demand_text(seen)
+    if after > before:
+        current = {option.name: option.current for option in seen.demand.options}
+        carried = allocate.carried(seen.demand.options, current, at_edge=True)
+        if carried >= seen.demand.buy_rps:
+            return minimum
+        if needed.backlog_at_lead >= 1 and carried >= seen.demand.buy_rps - needed.backlog_at_lead:
+            return Because(reason=Reason.BACKLOG, detail=f"{needed.backlog} requests wait; {demand}")
+        return Because(reason=Reason.FORECAST, detail=demand)
+    if after < before:
+        detail = f"{demand}, and no more was needed over the last {seen.hold_s:.0f} s"
+        return Because(reason=Reason.SCALE_DOWN, detail=detail)
+    if allocate.carried(seen.demand.options, given.wanted) and _has_spare(seen, given):
+        return Because(reason=Reason.HOLD, detail=f"{demand}; fewer are not safe until {seen.hold_s:.0f} s agree")
+    if after <= seen.demand.least:
+        return minimum
+    return Because(reason=Reason.STEADY, detail=demand)
+
+
+def _uncounted(seen: Assessment) -> Because:
+    if all(item.profile is None for item in seen.workloads):
+        return Because(reason=Reason.PROFILE_UNKNOWN, detail="no pool has an engine profile: what runs is kept")
+    return Because(reason=Reason.WARMING_UP, detail="what replicas can do is being computed: what runs is kept")
+
+
+def _is_declared(seen: Assessment) -> bool:
+    return seen.needed is not None and seen.demand.buy_rps > seen.needed.at_lead
+
+
+def _has_spare(seen: Assessment, given: allocate.Allocation) -> bool:
+    """Tell whether one replica fewer would carry what is bought for."""
+    if given.total <= seen.demand.least:
+        return False
+    fewer = max(given.wanted, key=lambda name: (given.wanted[name], name))
+    return (
+        allocate.carried(seen.demand.options, {**given.wanted, fewer: given.wanted[fewer] - 1}) >= seen.demand.buy_rps
+    )
+
+
+def _demand_text(seen: Assessment) -> str:
+    if seen.forecast is None or seen.needed is None or seen.capacity is None:
+        return "nothing is known"
+    size = max(1, seen.capacity.replicas_for(seen.needed.at_lead))
+    return (
+        f"{seen.needed.at_lead:.2f} requests/s to be served in {seen.ahead_s:.0f} s ({seen.forecast.level:.2f} now),"
+        f" a replica serves {seen.capacity.per_replica(size):.2f}"
+    )
+
+
+def _remarks(seen: Assessment) -> Iterator[Because]:
+    stuck = sum(item.stuck for item in seen.counts.values())
+    if stuck:
+        yield Because(reason=Reason.STUCK_PENDING, detail=f"{stuck} replicas wait for a node in vain")
+
+
+def foreign_counts(services: Sequence[Assessment], memory: Memory) -> Iterator[str]:
+    """Yield, in words, each count that somebody else wrote."""
+    for seen in services:
+        for name, counts in sorted(seen.counts.items()):
+            written = memory.workload(name).written
+            if written is not None and written != counts.told:
+                yield f"{name} is set to {counts.told} by somebody else; this planner asked for {written}"

@@ -1,0 +1,99 @@
+"""What the planner observes of the world at one moment: values only, with absence as a state of its own.
+
+Numbers come from outside and may be anything; `signals` tells which of them can be used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tenbin_planner.demand import GatewayObservation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Absent:
+    """Something that could not be observed; never the same as 0."""
+
+    why: str
+
+
+class Phase(enum.StrEnum):
+    """What a replica does for requests."""
+
+    STARTING = "starting"
+    """Asked for, not serving yet."""
+    READY = "ready"
+    DRAINING = "draining"
+    """Marked for removal, so that it gets no new requests, but still counted by its workload."""
+    TERMINATING = "terminating"
+    """Being removed; its workload no longer counts it, but it costs until it is gone."""
+    LOST = "lost"
+    """Its node does not answer: it serves nothing, and its workload still counts it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EngineReading:
+    """What an engine says about itself; a number that it does not give is None."""
+
+    running: float | None
+    """Requests in execution."""
+    waiting: float | None
+    """Requests that wait for capacity."""
+    kv_usage: float | None
+    """Share of the KV cache in use, 0 to 1."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReplicaState:
+    """One replica."""
+
+    name: str
+    phase: Phase
+    since_s: float
+    """Seconds since its start began, or since the mark of a draining one."""
+    is_scheduled: bool
+    """Whether it has a node; one without costs nothing yet."""
+    engine: EngineReading | Absent
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WorkloadState:
+    """One workload of the cluster."""
+
+    name: str
+    wanted: int
+    """Replicas that the cluster is told to run."""
+    replicas: tuple[ReplicaState, ...]
+
+    def count(self, *phases: Phase) -> int:
+        """Return the number of replicas in these phases."""
+        return sum(replica.phase in phases for replica in self.replicas)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ObservedLengths:
+    """Mean token counts of a service's requests of late."""
+
+    input_tokens: float
+    output_tokens: float
+    requests: int
+    """Requests that the means rest on."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Observation:
+    """The world at one moment."""
+
+    at: float
+    """Seconds of the planner's clock; time comes from here and nowhere else."""
+    gateway: GatewayObservation
+    """Demand and truth."""
+    workloads: Mapping[str, WorkloadState]
+    """By name; a workload that is missing does not exist in the cluster."""
+    lengths: Mapping[str, ObservedLengths]
+    """By service; missing where engines did not tell."""

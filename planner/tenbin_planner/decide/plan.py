@@ -1,0 +1,91 @@
+"""What the planner wants, each number with its reason."""
+
+from __future__ import annotations
+
+import dataclasses
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tenbin_spec.reasons import Reason
+    from tenbin_spec.services import Role
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Because:
+    """A reason, with its numbers in words."""
+
+    reason: Reason
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlannedWorkload:
+    """Replicas of a service's role on one pool."""
+
+    name: str
+    service: str
+    role: Role
+    pool: str
+    hourly_usd: Decimal | None
+    """Price of one replica for an hour; None when unknown."""
+    wanted: int
+    because: Because
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlannedService:
+    """A service's demand, what it needs and what it gets."""
+
+    name: str
+    requests_per_second: float | None
+    """Level of the arrivals now; None without a signal."""
+    forecast_requests_per_second: float | None
+    """At now plus lead time, the quantile that is planned for."""
+    in_flight: int | None
+    waiting: int | None
+    """Requests that wait in engines; None when no engine said so."""
+    replica_requests_per_second: float | None
+    """What one replica does within the objectives in a fleet of this size; None while unknown."""
+    needed: int
+    """Replicas that the forecast needs, before limits."""
+    planned: int
+    because: tuple[Because, ...]
+    """Main reason first."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ignored:
+    """A number of the observation that cannot be used."""
+
+    where: str
+    value: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.where} is {self.value}: {self.why}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The plan of one moment."""
+
+    at: float
+    """Seconds of the planner's clock."""
+    services: tuple[PlannedService, ...]
+    """By name."""
+    workloads: tuple[PlannedWorkload, ...]
+    """By service, then as the document has them."""
+    hourly_usd: Decimal
+    """Price of the wanted replicas for an hour."""
+    hourly_cap_usd: Decimal
+    notes: tuple[str, ...]
+    """What was noticed besides: counts that somebody else wrote, for example."""
+    ignored: tuple[Ignored, ...]
+
+    def wanted(self) -> dict[str, int]:
+        """Return the wanted replicas by workload."""
+        return {workload.name: workload.wanted for workload in self.workloads}

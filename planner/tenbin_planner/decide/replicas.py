@@ -1,0 +1,94 @@
+"""Replicas of a workload, counted by what the plan may expect of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from tenbin_planner.decide.observation import Phase
+
+if TYPE_CHECKING:
+    from tenbin_planner.decide.observation import ReplicaState, WorkloadState
+
+STUCK_AFTER_LEADS = 3
+"""A replica that has not come after this many lead times comes no more."""
+SHORTEST_STUCK_S = 60.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Replicas of one workload."""
+
+    told: int
+    """What the cluster is told to run."""
+    ready: int
+    starting_s: tuple[float, ...]
+    """Seconds until each starting replica serves, shortest first."""
+    draining: int
+    """Marked for removal and still part of `told`."""
+    stuck: int
+    """Starting for too long: they count for nothing."""
+    lost: int
+    leaving: int
+    """Being removed and still on a node."""
+    existing: int
+    """On a node and part of `told`, lost ones excepted."""
+
+    @property
+    def current(self) -> int:
+        """Replicas that serve or will."""
+        return self.ready + len(self.starting_s)
+
+
+NONE = Counts(told=0, ready=0, starting_s=(), draining=0, stuck=0, lost=0, leaving=0, existing=0)
+
+
+def stuck_after_s(lead_s: float) -> float:
+    """Return the age in seconds at which a starting replica counts as stuck."""
+    return max(STUCK_AFTER_LEADS * lead_s, SHORTEST_STUCK_S)
+
+
+def count(state: WorkloadState, told: int, *, lead_s: float) -> Counts:
+    """Count the replicas of a workload.
+
+    The cluster acts on a count with a delay: replicas that it is still to make are as good as starting ones, and of
+    those that it is still to remove the draining ones go first.
+
+    Args:
+        state: what was observed.
+        told: count that the cluster is told to run.
+        lead_s: lead time of the pool, in seconds.
+    """
+    starting = [replica for replica in state.replicas if replica.phase is Phase.STARTING]
+    stuck = [replica for replica in starting if _is_stuck(replica, lead_s)]
+    waiting = sorted(_left_s(replica, lead_s) for replica in starting if not _is_stuck(replica, lead_s))
+    lost = state.count(Phase.LOST)
+    ready = min(state.count(Phase.READY), told)
+    room = told - ready
+    waiting = waiting[:room]
+    room -= len(waiting)
+    draining = min(state.count(Phase.DRAINING), max(0, room - lost))
+    missing = max(0, room - lost - len(stuck) - draining)
+    return Counts(
+        told=told,
+        ready=ready,
+        starting_s=(*waiting, *(lead_s for _ in range(missing))),
+        draining=draining,
+        stuck=min(len(stuck), room),
+        lost=min(lost, room),
+        leaving=sum(replica.phase is Phase.TERMINATING and replica.is_scheduled for replica in state.replicas),
+        existing=sum(
+            replica.phase in (Phase.READY, Phase.STARTING, Phase.DRAINING) and replica.is_scheduled
+            for replica in state.replicas
+        ),
+    )
+
+
+def _is_stuck(replica: ReplicaState, lead_s: float) -> bool:
+    return replica.since_s > stuck_after_s(lead_s)
+
+
+def _left_s(replica: ReplicaState, lead_s: float) -> float:
+    """Return the seconds until a replica serves; one that is late is expected in half of the time it is late."""
+    late = replica.since_s - lead_s
+    return -late if late < 0 else late / 2

@@ -1,0 +1,147 @@
+"""The loop: observe, decide, act, explain, remember.
+
+Level-triggered: each tick starts from what is seen, and a step that failed is tried again by the next tick because what
+it was to change is still not so.
+
+Production and back-test drive this same loop through `ports`; nothing here knows which of them it is in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, TypeVar
+
+from tenbin_planner import decide, ports
+from tenbin_planner.decide import drain, memory
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+    from tenbin_planner.decide.capacity import FleetCapacity
+
+Result = TypeVar("Result")
+
+
+class StepFailed(Exception):  # noqa: N818 - says what happened, and never leaves this module
+    """A step of a tick failed and was recorded; the tick ends here."""
+
+
+class Loop:
+    """Drives the ports, tick by tick."""
+
+    def __init__(
+        self,
+        *,
+        observer: ports.Observer,
+        modeller: ports.Modeller,
+        actuator: ports.Actuator,
+        store: ports.StateStore,
+        leadership: ports.Leadership,
+        recorder: ports.Recorder,
+        clock: ports.Clock,
+        is_dry_run: bool = False,
+    ) -> None:
+        """Take the ports; nothing happens before the first tick.
+
+        Args:
+            observer: sees.
+            modeller: knows what fleets do.
+            actuator: does.
+            store: remembers.
+            leadership: says whether to write.
+            recorder: explains.
+            clock: time, for the duration of steps.
+            is_dry_run: decide and explain, whatever the document says, but change nothing.
+        """
+        self._observer = observer
+        self._modeller = modeller
+        self._actuator = actuator
+        self._store = store
+        self._leadership = leadership
+        self._recorder = recorder
+        self._clock = clock
+        self._is_dry_run = is_dry_run
+        self._memory: memory.Memory | None = None
+        self._led = False
+
+    async def tick(self) -> ports.Tick | None:
+        """Pass once through the loop.
+
+        Returns:
+            What happened; None when a step without which nothing can be decided failed.
+        """
+        is_leader = self._leadership.is_leader
+        try:
+            before = await self._recall(is_leader=is_leader)
+            scene = await self._step("observe", self._observer.observe())
+            capacities = await self._step(
+                "model", self._modeller.capacities(scene.document, decide.traffics(scene.document, before))
+            )
+            decision = await self._step("decide", self._decide(scene, capacities, before))
+        except StepFailed:
+            return None
+        is_dry_run = self._is_dry_run or scene.document.planner.dry_run
+        orders = drain.orders(decision.plan, scene.observation)
+        done = await self._act(orders) if is_leader and not is_dry_run else ()
+        self._memory = _with_written(decision.memory, scene, done)
+        tick = ports.Tick(
+            scene=scene,
+            plan=decision.plan,
+            orders=orders,
+            done=done,
+            is_leader=is_leader,
+            is_dry_run=is_dry_run,
+        )
+        self._recorder.record(tick)
+        if is_leader:
+            with contextlib.suppress(StepFailed):
+                await self._step("remember", self._store.save(self._memory))
+        return tick
+
+    async def _recall(self, *, is_leader: bool) -> memory.Memory:
+        """Return the memory: what this planner has, or, at the start and when it begins to lead, what was saved."""
+        if self._memory is None or (is_leader and not self._led):
+            saved = await self._step("recall", self._store.load())
+            self._memory = memory.merge(saved or memory.Memory(), self._memory)
+        self._led = is_leader
+        return self._memory
+
+    async def _decide(
+        self, scene: ports.Scene, capacities: Mapping[str, FleetCapacity], before: memory.Memory
+    ) -> decide.Decision:
+        return decide.decide(scene.document, capacities, scene.observation, before)
+
+    async def _act(self, orders: tuple[drain.Order, ...]) -> tuple[drain.Order, ...]:
+        done = []
+        for order in orders:
+            if not self._leadership.is_leader:
+                break
+            try:
+                await self._step("act", self._actuator.carry_out(order))
+            except StepFailed:
+                continue
+            done.append(order)
+        return tuple(done)
+
+    async def _step(self, name: str, work: Awaitable[Result]) -> Result:
+        """Run a step, timed and recorded from outside."""
+        started = self._clock.now()
+        try:
+            result = await work
+        except Exception as error:
+            self._recorder.step(name, self._clock.now() - started, error)
+            raise StepFailed from error
+        self._recorder.step(name, self._clock.now() - started, None)
+        return result
+
+
+def _with_written(after: memory.Memory, scene: ports.Scene, done: tuple[drain.Order, ...]) -> memory.Memory:
+    """Remember the counts that the cluster is told; one that somebody else wrote is taken over once it is reported."""
+    written = {name: state.wanted for name, state in scene.observation.workloads.items() if name in after.workloads}
+    written |= {order.workload: order.wanted for order in done if isinstance(order, drain.Scale)}
+    workloads = {
+        name: dataclasses.replace(item, written=written.get(name, item.written))
+        for name, item in after.workloads.items()
+    }
+    return dataclasses.replace(after, workloads=workloads)
