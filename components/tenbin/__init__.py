@@ -1,0 +1,33 @@
+"""Pulumi components that build LLM services from an SLO and a cost cap.
+
+    import tenbin
+
+    platform = tenbin.Platform("platform", tenbin.stack_configuration())
+    pulumi.export("gateway", platform.gateway_url)
+
+`Platform` composes the rest, each of which also stands alone on a cluster that has its neighbours.
+"""
+
+from tenbin.accelerator_pool import AcceleratorPool, AcceleratorPoolArgs
+from tenbin.gateway import Gateway, GatewayArgs
+from tenbin.model_service import ModelService, ModelServiceArgs
+from tenbin.parsing import stack_configuration
+from tenbin.picker import Picker, PickerArgs
+from tenbin.planner import Planner, PlannerArgs
+from tenbin.platform import Platform, PlatformArgs
+
+__all__ = [
+    "AcceleratorPool",
+    "AcceleratorPoolArgs",
+    "Gateway",
+    "GatewayArgs",
+    "ModelService",
+    "ModelServiceArgs",
+    "Picker",
+    "PickerArgs",
+    "Planner",
+    "PlannerArgs",
+    "Platform",
+    "PlatformArgs",
+    "stack_configuration",
+]

@@ -1,0 +1,158 @@
+"""From a component's arguments and a stack's configuration to the models of `tenbin_spec`.
+
+What cannot be parsed ends the program with one message that names every problem, and no trace.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env
+from pydantic import ValidationError
+from tenbin_spec.cost_cap import CostCap
+from tenbin_spec.engines import Image
+from tenbin_spec.placements import Placement, placements
+from tenbin_spec.pools import Pool
+from tenbin_spec.problems import ConfigurationError, Problem, problems_of
+from tenbin_spec.quantities import Frozen, Name
+from tenbin_spec.services import Service
+from tenbin_spec.stack import PREFIX, Gateway, Observability, PlannerSettings, Stack, parse_stack
+
+Parsed = TypeVar("Parsed", bound=Frozen)
+
+_NO_CAP = CostCap.model_validate({"hourly_usd": "999999999"})
+"""Stands for the stack's cap where a service is built without a stack."""
+
+
+class PoolArguments(Frozen):
+    """Plain arguments of `AcceleratorPool`."""
+
+    name: Name | None = None
+    pool: Pool
+
+
+class ServiceArguments(Frozen):
+    """Plain arguments of `ModelService`."""
+
+    name: Name | None = None
+    service: Service
+    pools: dict[Name, Pool]
+    planned: bool = True
+    observability: Observability = Observability()
+
+
+class GatewayArguments(Frozen):
+    """Plain arguments of `Gateway`."""
+
+    gateway: Gateway = Gateway()
+    services: dict[Name, Service]
+    observability: Observability = Observability()
+
+
+class PickerArguments(Frozen):
+    """Plain arguments of `Picker`."""
+
+    image: Image
+    observability: Observability = Observability()
+
+
+class PlannerArguments(Frozen):
+    """Plain arguments of `Planner`."""
+
+    planner: PlannerSettings = PlannerSettings()
+    document: str
+    observability: Observability = Observability()
+
+
+def stack_configuration() -> dict[str, Any]:
+    """Return the value of every configuration key with the prefix `tenbin:`, the misspelt ones too.
+
+    The engine knows keys of any name, so that an unknown one can only be refused by who reads all of them.
+    """
+    texts: Mapping[str, str] = {**get_config_env(), **CONFIG.get()}
+    return {key.removeprefix(PREFIX): _value(text) for key, text in texts.items() if key.startswith(PREFIX)}
+
+
+def stack(configuration: Mapping[str, Any]) -> Stack:
+    """Parse the arguments of a `Platform`.
+
+    Raises:
+        pulumi.RunError: with every problem.
+    """
+    try:
+        return parse_stack(_whole_numbers(configuration), f"configuration of stack {pulumi.get_stack()}")
+    except ConfigurationError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def arguments(args: Mapping[str, Any], model: type[Parsed], *, component: str, placed: tuple[str, ...] = ()) -> Parsed:
+    """Parse the plain arguments of a component.
+
+    Args:
+        args: as given.
+        model: what they must be.
+        component: what the message calls the component, for example `Gateway platform-gateway`.
+        placed: names of arguments that come from other resources and are not parsed.
+
+    Raises:
+        pulumi.RunError: with every problem.
+    """
+    absent = [Problem(path=name, message="is required and missing") for name in placed if name not in args]
+    plain = _whole_numbers({key: value for key, value in args.items() if key not in placed})
+    try:
+        found = model.model_validate(plain)
+    except ValidationError as error:
+        raise _refusal([*absent, *problems_of(error, model)], component) from None
+    if absent:
+        raise _refusal(absent, component)
+    return found
+
+
+def service_placements(name: str, parsed: ServiceArguments, *, component: str) -> tuple[Placement, ...]:
+    """Return the placements of a single service, cheapest first.
+
+    Raises:
+        pulumi.RunError: when it names a pool, profile or size that does not exist.
+    """
+    plain = parsed.model_dump(mode="json", exclude_none=True)
+    cap = (parsed.service.cost or _NO_CAP).model_dump(mode="json", exclude_none=True)
+    alone = {
+        "cluster": {"kind": "existing"},
+        "pools": plain["pools"],
+        "services": {name: plain["service"]},
+        "cost": cap,
+    }
+    try:
+        return placements(parse_stack(alone))
+    except ConfigurationError as error:
+        own = [
+            Problem(
+                path=problem.path.removeprefix(PREFIX).replace(f"services.{name}", "service", 1),
+                message=problem.message,
+            )
+            for problem in error.problems
+        ]
+        raise _refusal(own, component) from None
+
+
+def _refusal(problems: list[Problem], component: str) -> pulumi.RunError:
+    return pulumi.RunError(str(ConfigurationError(problems, component)))
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _whole_numbers(value: Any) -> Any:
+    """Turn 4.0 into 4, everywhere below: numbers cross the border of a component package as floats."""
+    if isinstance(value, Mapping):
+        return {key: _whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,207 @@
+"""Component `Platform`: everything that an agreement needs, composed."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from tenbin_spec import cost, document, words
+from tenbin_spec.checks import Finding, findings
+from tenbin_spec.cost import HourlyRange
+from tenbin_spec.quantities import money_text
+from tenbin_spec.stack import Stack
+
+from tenbin import parsing, resources
+from tenbin._layout import namespace as namespace_layout
+from tenbin._layout import network_policy
+from tenbin.accelerator_pool import AcceleratorPool
+from tenbin.gateway import Gateway
+from tenbin.model_service import ModelService
+from tenbin.picker import Picker
+from tenbin.planner import Planner
+from tenbin.shapes import (
+    ClusterConfig,
+    CostCapConfig,
+    GatewayConfig,
+    ObservabilityConfig,
+    PlannerConfig,
+    PoolConfig,
+    ServiceConfig,
+)
+
+
+class PlatformArgs(TypedDict):
+    """Arguments of `Platform`: the configuration of a stack."""
+
+    cluster: ClusterConfig
+    """Where everything runs."""
+    pools: dict[str, PoolConfig]
+    """Accelerators, by name."""
+    services: dict[str, ServiceConfig]
+    """Agreements, by name."""
+    cost: CostCapConfig
+    """What all services together may cost."""
+    gateway: NotRequired[GatewayConfig]
+    """The way in."""
+    planner: NotRequired[PlannerConfig]
+    """Who scales."""
+    observability: NotRequired[ObservabilityConfig]
+    """What the stack tells a monitoring system."""
+
+
+class Platform(pulumi.ComponentResource):
+    """Model services with their pools, gateway, picker and planner, from one agreement.
+
+    A configuration that cannot be built ends the program with all of its problems. Findings, where it can be built but
+    breaks the agreement, are warnings here and never stop a program: a policy pack refuses them, from the parsed
+    agreement and the cost estimate that are registered as this component's inputs.
+    """
+
+    namespace: pulumi.Output[str]
+    """Namespace that everything lives in."""
+    gateway_url: pulumi.Output[str]
+    """Where requests go, inside the cluster."""
+    planner_url: pulumi.Output[str]
+    """Where the planner serves its plan, inside the cluster."""
+    hourly_usd: pulumi.Output[dict[str, str]]
+    """`minimum` and `maximum` price per hour under the cap, as text; `unknown` where a price is."""
+    slo: pulumi.Output[dict[str, str]]
+    """Objectives in words, by service."""
+    findings: pulumi.Output[list[dict[str, str]]]
+    """Where the configuration breaks the agreement: `id`, `path`, `message` and `repair` of each finding."""
+
+    def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        stack = parsing.stack(args)
+        found = findings(stack)
+        capped = cost.stack_range(stack).capped(stack.cost.hourly_usd)
+        super().__init__("tenbin:index:Platform", name, _inputs(stack, found), opts)
+        for finding in found:
+            pulumi.log.warn(str(finding), resource=self)
+        parts = _Parts(self, name, args, stack)
+        parts.pools()
+        planner = parts.planner(document.document_of(stack, pulumi.get_stack(), tuple(map(str, found))).to_json())
+        gateway = parts.gateway(planner)
+        parts.services(planner)
+        self.namespace = parts.namespace
+        self.gateway_url, self.planner_url = gateway.url, planner.url
+        self.hourly_usd = pulumi.Output.from_input(_texts(capped))
+        self.slo = pulumi.Output.from_input({key: words.slo_text(item.slo) for key, item in stack.services.items()})
+        self.findings = pulumi.Output.from_input(_plain(found))
+        self.register_outputs(
+            {
+                "namespace": self.namespace,
+                "gateway_url": self.gateway_url,
+                "planner_url": self.planner_url,
+                "hourly_usd": self.hourly_usd,
+                "slo": self.slo,
+                "findings": self.findings,
+            }
+        )
+
+
+class _Parts:
+    """Builds the parts of a platform, all of them children of it."""
+
+    def __init__(self, parent: Platform, name: str, args: PlatformArgs, stack: Stack) -> None:
+        self._name, self._args, self._stack = name, args, stack
+        # The planner's document must change in place: without this a change would replace the ConfigMap.
+        provider = kubernetes.Provider(
+            name,
+            context=stack.cluster.context,
+            enable_config_map_mutable=True,
+            opts=pulumi.ResourceOptions(parent=parent),
+        )
+        self._opts = pulumi.ResourceOptions(parent=parent, providers=[provider])
+        alone = pulumi.ResourceOptions(parent=parent, provider=provider)
+        manifest = namespace_layout.manifest(name=stack.cluster.namespace, stack=pulumi.get_stack())
+        self.namespace: pulumi.Output[str] = resources.create(manifest, name=name, opts=alone).metadata.name
+        resources.create(network_policy.deny_all(namespace=self.namespace), name=name, opts=alone)
+        self._observability = args.get("observability", {})
+
+    def pools(self) -> None:
+        """Build the pools."""
+        for key, pool in self._args["pools"].items():
+            AcceleratorPool(f"{self._name}-{key}", {"name": key, "pool": pool}, self._opts)
+
+    def planner(self, text: str) -> Planner:
+        """Build the planner with its wire document."""
+        return Planner(
+            f"{self._name}-planner",
+            {
+                "planner": self._args.get("planner", {}),
+                "document": text,
+                "namespace": self.namespace,
+                "observability": self._observability,
+            },
+            self._opts,
+        )
+
+    def gateway(self, planner: Planner) -> Gateway:
+        """Build the picker and the gateway."""
+        picker = Picker(
+            f"{self._name}-picker",
+            {
+                "image": self._stack.gateway.picker_image,
+                "namespace": self.namespace,
+                "observability": self._observability,
+            },
+            self._opts,
+        )
+        return Gateway(
+            f"{self._name}-gateway",
+            {
+                "gateway": self._args.get("gateway", {}),
+                "services": self._args["services"],
+                "namespace": self.namespace,
+                "picker_address": picker.address,
+                "planner_address": planner.address,
+                "observability": self._observability,
+            },
+            self._opts,
+        )
+
+    def services(self, planner: Planner) -> None:
+        """Build the services."""
+        planned, namespace = self._stack.planner.enabled, self.namespace
+        if not planned:
+            # A planner that still runs would undo the counts that the services are about to declare.
+            namespace = pulumi.Output.all(namespace, planner.name).apply(lambda both: str(both[0]))
+        for key, service in self._args["services"].items():
+            ModelService(
+                f"{self._name}-{key}",
+                {
+                    "name": key,
+                    "service": service,
+                    "pools": {pool: self._args["pools"][pool] for pool in service["pools"]},
+                    "namespace": namespace,
+                    "planned": planned,
+                    "observability": self._observability,
+                },
+                self._opts,
+            )
+
+
+def _inputs(stack: Stack, found: Sequence[Finding]) -> dict[str, Any]:
+    """Return what rules over the whole stack need: a policy pack sees resources and their inputs, no configuration."""
+    return {
+        "agreement": stack.model_dump(mode="json", exclude_none=True),
+        "cost": {
+            "cap_usd": stack.cost.model_dump(mode="json", exclude_none=True),
+            "hourly_usd": _texts(cost.stack_range(stack)),
+            "services_hourly_usd": {key: _texts(cost.service_range(stack, key)) for key in stack.services},
+        },
+        "findings": _plain(found),
+    }
+
+
+def _plain(found: Sequence[Finding]) -> list[dict[str, str]]:
+    return [{"id": str(item.id), "path": item.path, "message": item.message, "repair": item.repair} for item in found]
+
+
+def _texts(prices: HourlyRange) -> dict[str, str]:
+    return {"minimum": _text(prices.minimum), "maximum": _text(prices.maximum)}
+
+
+def _text(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else money_text(amount)

@@ -1,0 +1,39 @@
+"""From a layout's manifest to a Pulumi resource."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+_CLASSES: dict[str, type[pulumi.CustomResource]] = {
+    "ConfigMap": kubernetes.core.v1.ConfigMap,
+    "Deployment": kubernetes.apps.v1.Deployment,
+    "Namespace": kubernetes.core.v1.Namespace,
+    "NetworkPolicy": kubernetes.networking.v1.NetworkPolicy,
+    "PodDisruptionBudget": kubernetes.policy.v1.PodDisruptionBudget,
+    "Role": kubernetes.rbac.v1.Role,
+    "RoleBinding": kubernetes.rbac.v1.RoleBinding,
+    "Service": kubernetes.core.v1.Service,
+    "ServiceAccount": kubernetes.core.v1.ServiceAccount,
+}
+"""The kinds that a stack is made of; each has one API version."""
+
+
+def create(manifest: dict[str, Any], *, name: str, opts: pulumi.ResourceOptions) -> Any:
+    """Register the object of a manifest.
+
+    Args:
+        manifest: of a layout; its values may be outputs of other resources.
+        name: the resource's logical name, part of its identity for ever.
+        opts: parent, dependencies and ignored changes.
+    """
+    kind = _CLASSES[manifest["kind"]]
+    fields = {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind"}}
+    return kind(name, opts=opts, **{_snake(key): value for key, value in fields.items()})
+
+
+def _snake(key: str) -> str:
+    return re.sub(r"([A-Z])", lambda found: "_" + found[1].lower(), key)

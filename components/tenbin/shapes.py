@@ -1,0 +1,199 @@
+"""Shapes of the agreement as programs write it: a TypedDict for each model of `tenbin_spec`, field by field.
+
+The models behind them say what is allowed, and parse these on a component's first line. TypedDicts, since arguments of
+a component package arrive as plain mappings from every language; their members are plain, since layouts decide on
+them. Annotations here are read at run time, which the usual deferral of annotations would prevent.
+"""
+
+from typing import NotRequired, TypedDict
+
+
+class SecretKeyConfig(TypedDict):
+    """One key of an existing Kubernetes Secret."""
+
+    secret: str
+    """Name of the Secret in the service's namespace."""
+    key: str
+    """Key in the Secret."""
+
+
+class ModelConfig(TypedDict):
+    """The model that is served."""
+
+    id: str
+    """Name in the hub, `organisation/name`."""
+    revision: NotRequired[str]
+    """Commit or tag of the weights."""
+    credentials: NotRequired[SecretKeyConfig]
+    """Token for gated weights, mounted as a file."""
+
+
+class EngineConfig(TypedDict):
+    """How the engine runs; what is absent is the engine's own default."""
+
+    kind: str
+    """`vllm` or `simulated`."""
+    image: str
+    """Container image with a tag or a digest."""
+    tensor_parallel: NotRequired[int]
+    """Accelerators that one replica spans."""
+    max_model_len: int
+    """Longest prompt plus answer, in tokens."""
+    max_num_seqs: NotRequired[int]
+    """Sequences in one batch at most."""
+    max_num_batched_tokens: NotRequired[int]
+    """Tokens in one forward pass at most."""
+    max_num_queued_reqs: NotRequired[int]
+    """Requests that wait in the engine at most."""
+    gpu_memory_utilization: NotRequired[str]
+    """Share of the accelerator's memory that the engine takes, for example "0.9"."""
+    drain_s: NotRequired[int]
+    """Seconds that running requests are given to finish when a replica stops."""
+    profile: NotRequired[str]
+    """Name of the engine profile in the catalogue."""
+    time_scale: NotRequired[float]
+    """Simulated engine only: factor on all of its times."""
+
+
+class ReplicaRangeConfig(TypedDict):
+    """How many replicas a service may have over all of its pools."""
+
+    min: int
+    max: int
+
+
+class ObjectiveConfig(TypedDict):
+    """What one request class is promised; at least one threshold."""
+
+    target: str
+    """Share of requests that must keep all thresholds, for example "0.99"."""
+    ttft_ms: NotRequired[int]
+    """Longest time to first token, in milliseconds."""
+    tpot_ms: NotRequired[int]
+    """Longest time per output token after the first, in milliseconds."""
+    e2e_ms: NotRequired[int]
+    """Longest end-to-end time, in milliseconds."""
+
+
+class SloConfig(TypedDict):
+    """The objectives of a service by request class."""
+
+    window: str
+    """Span over which attainment is counted, for example "30d"."""
+    classes: dict[str, ObjectiveConfig]
+    """Objectives by request class."""
+    default_class: NotRequired[str]
+    """Class of a request that names none; needed with more than one class."""
+    client_choice: NotRequired[list[str]]
+    """Classes that clients may choose by header; all of them when absent."""
+
+
+class RateConfig(TypedDict):
+    """Requests per second."""
+
+    expected: float
+    """Mean over an ordinary day."""
+    peak: float
+    """Highest rate that is to be served within the objectives."""
+
+
+class LengthsConfig(TypedDict):
+    """Distribution of a token count."""
+
+    mean: int
+    p95: int
+
+
+class WorkloadConfig(TypedDict):
+    """Traffic that the service is planned for before there is any."""
+
+    requests_per_second: RateConfig
+    input_tokens: LengthsConfig
+    output_tokens: LengthsConfig
+
+
+class CostCapConfig(TypedDict):
+    """Money limit, in US dollars written as strings."""
+
+    hourly_usd: str
+    """Never exceeded by a plan, for example "30.00"."""
+    monthly_usd: NotRequired[str]
+    """Paced over the month."""
+
+
+class ServiceConfig(TypedDict):
+    """One model, its engine, where it may run, what it promises and what it may cost."""
+
+    model: ModelConfig
+    engine: EngineConfig
+    pools: list[str]
+    """Pools that its replicas may run on; preference follows price, not order."""
+    replicas: ReplicaRangeConfig
+    slo: SloConfig
+    workload: WorkloadConfig
+    cost: NotRequired[CostCapConfig]
+
+
+class NodeRangeConfig(TypedDict):
+    """How many nodes a pool may have."""
+
+    min: NotRequired[int]
+    max: int
+
+
+class PoolConfig(TypedDict):
+    """Nodes of one instance type and one capacity type."""
+
+    instance_type: str
+    """Instance type from the catalogue."""
+    capacity_type: NotRequired[str]
+    """`on-demand`, `spot`, `reservation` or `capacity-block`."""
+    nodes: NodeRangeConfig
+    region: NotRequired[str]
+    """Region whose price counts."""
+    zones: NotRequired[list[str]]
+    """Zones of the nodes; the cluster's own choice when empty."""
+    hourly_usd: NotRequired[str]
+    """Price of one node for an hour; overrides the catalogue."""
+    lead_time_s: NotRequired[int]
+    """Prior for the time from asking for a replica until it serves, in seconds."""
+
+
+class ClusterConfig(TypedDict):
+    """The Kubernetes cluster."""
+
+    kind: str
+    """`existing`: any cluster that the ambient kubeconfig reaches."""
+    context: NotRequired[str]
+    """Context of the kubeconfig; its current one when absent."""
+    namespace: NotRequired[str]
+    """Namespace that everything of the stack lives in."""
+
+
+class GatewayConfig(TypedDict):
+    """The proxy in front of the engines, and the picker that tells it their addresses."""
+
+    image: NotRequired[str]
+    picker_image: NotRequired[str]
+    replicas: NotRequired[int]
+    exposure: NotRequired[str]
+    """`cluster`: reachable inside the cluster only."""
+
+
+class PlannerConfig(TypedDict):
+    """How the planner runs."""
+
+    enabled: NotRequired[bool]
+    """Without a planner each service runs its minimum."""
+    image: NotRequired[str]
+    interval_s: NotRequired[int]
+    """Seconds between two decisions."""
+    dry_run: NotRequired[bool]
+    """Decide and explain, but change nothing."""
+
+
+class ObservabilityConfig(TypedDict):
+    """What the stack tells a monitoring system."""
+
+    scrape_annotations: NotRequired[bool]
+    """Put `prometheus.io/*` annotations on pods."""

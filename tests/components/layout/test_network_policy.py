@@ -1,0 +1,81 @@
+"""Connections that the policies allow, seen from both ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tenbin._layout import network_policy
+from tenbin_spec import contract
+
+ALL = {
+    contract.NAME_ENGINE: network_policy.engine(service="chat", namespace="tenbin", weights=True, scrape=True),
+    contract.NAME_GATEWAY: network_policy.gateway(namespace="tenbin", scrape=True),
+    contract.NAME_PICKER: network_policy.picker(namespace="tenbin", scrape=True),
+    contract.NAME_PLANNER: network_policy.planner(namespace="tenbin", scrape=True),
+}
+CONNECTIONS = {
+    (contract.NAME_GATEWAY, contract.NAME_ENGINE, contract.PORT_ENGINE),
+    (contract.NAME_GATEWAY, contract.NAME_PICKER, contract.PORT_PICKER_XDS),
+    (contract.NAME_GATEWAY, contract.NAME_PLANNER, contract.PORT_PLANNER_ACCESS_LOG),
+    (contract.NAME_PLANNER, contract.NAME_ENGINE, contract.PORT_ENGINE),
+}
+
+
+def connections(direction: str, peers: str) -> set[tuple[str, str, int]]:
+    """Return (from, to, port) of all rules between pods of the namespace."""
+    found: set[tuple[str, str, int]] = set()
+    for app, policy in ALL.items():
+        for rule in policy["spec"].get(direction, []):
+            for peer in rule.get(peers, []):
+                other = peer.get("podSelector", {}).get("matchLabels", {}).get(contract.LABEL_NAME)
+                if other:
+                    pair = (other, app) if direction == "ingress" else (app, other)
+                    found.update((*pair, port["port"]) for port in rule["ports"])
+    return found
+
+
+def test_both_ends_of_each_connection_allow_it_and_no_other() -> None:
+    assert connections("ingress", "from") == CONNECTIONS
+    assert connections("egress", "to") == CONNECTIONS
+
+
+def test_everything_else_in_the_namespace_is_denied() -> None:
+    spec = network_policy.deny_all(namespace="tenbin")["spec"]
+    assert spec == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+@pytest.mark.parametrize("policy", ALL.values(), ids=ALL)
+def test_a_policy_selects_its_own_pods_and_bounds_both_directions(policy: dict[str, Any]) -> None:
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["spec"]["podSelector"]["matchLabels"]
+
+
+def test_only_the_gateways_request_port_is_open_to_the_whole_cluster() -> None:
+    for app, policy in ALL.items():
+        for rule in policy["spec"]["ingress"]:
+            if {"namespaceSelector": {}} in rule["from"]:
+                assert app == contract.NAME_GATEWAY
+                assert rule["ports"] == [{"protocol": "TCP", "port": contract.PORT_GATEWAY}]
+
+
+def test_an_engine_without_weights_to_fetch_reaches_nothing() -> None:
+    spec = network_policy.engine(service="chat", namespace="tenbin", weights=False, scrape=True)["spec"]
+    assert "egress" not in spec
+
+
+def test_an_engine_never_reaches_the_metadata_service_of_its_node() -> None:
+    [addresses] = [rule["to"] for rule in ALL[contract.NAME_ENGINE]["spec"]["egress"] if "to" in rule]
+    assert {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}} in addresses
+
+
+def test_metrics_are_closed_where_scraping_is_off() -> None:
+    without = [
+        network_policy.engine(service="chat", namespace="tenbin", weights=True, scrape=False),
+        network_policy.gateway(namespace="tenbin", scrape=False),
+        network_policy.picker(namespace="tenbin", scrape=False),
+        network_policy.planner(namespace="tenbin", scrape=False),
+    ]
+    for policy in without:
+        for rule in policy["spec"]["ingress"]:
+            assert {"namespaceSelector": {"matchLabels": network_policy.SCRAPE_LABEL}} not in rule["from"]

@@ -1,0 +1,102 @@
+"""Manifests against their recorded form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support import golden, stacks
+from tenbin._layout import engine, gateway, namespace, network_policy, picker, planner
+from tenbin_spec.placements import placements
+
+NAMESPACE = "tenbin"
+STACK = "test"
+
+
+def engine_manifests(stack: Any, *, planned: bool = True) -> list[dict[str, Any]]:
+    service = stack.services["chat"]
+    setting = engine.Setting(
+        service=service, pools=stack.pools, stack=STACK, namespace=NAMESPACE, planned=planned, scrape=True
+    )
+    found = placements(stack)
+    counts = engine.first_replicas(service, found, planned=planned)
+    return [
+        manifest
+        for item in found
+        for manifest in (
+            engine.deployment(setting, item, replicas=counts[item.workload]),
+            engine.disruption_budget(setting, item),
+        )
+    ]
+
+
+def vllm_stack() -> Any:
+    """Return a stack that sets everything an engine can be told."""
+    return stacks.stack(
+        services__chat__model={
+            "id": "meta-llama/Llama-3.3-70B-Instruct",
+            "revision": "6f6073b4",
+            "credentials": {"secret": "hf-token", "key": "token"},
+        },
+        services__chat__engine={
+            "kind": "vllm",
+            "image": "vllm/vllm-openai:v0.33.0@sha256:" + "0" * 64,
+            "tensor_parallel": 4,
+            "max_model_len": 32768,
+            "max_num_seqs": 256,
+            "max_num_batched_tokens": 8192,
+            "max_num_queued_reqs": 512,
+            "gpu_memory_utilization": "0.95",
+            "drain_s": 120,
+        },
+        services__chat__pools=["h100"],
+        pools={"h100": {"instance_type": "p5.48xlarge", "nodes": {"max": 2}, "lead_time_s": 900}},
+        services__chat__slo__classes={
+            "interactive": {"target": "0.99", "ttft_ms": 800, "tpot_ms": 40},
+            "batch": {"target": "0.9", "e2e_ms": 45_000},
+        },
+        services__chat__slo__default_class="interactive",
+    )
+
+
+CASES: dict[str, list[dict[str, Any]]] = {
+    "engine-simulated.yaml": engine_manifests(stacks.stack()),
+    "engine-vllm.yaml": engine_manifests(vllm_stack()),
+    "gateway.yaml": [
+        gateway.front(namespace=NAMESPACE, stack=STACK),
+        gateway.deployment(
+            image="envoyproxy/envoy:v1.40.0",
+            replicas=2,
+            arguments=["--config-yaml", "{}"],
+            drain_s=60,
+            namespace=NAMESPACE,
+            stack=STACK,
+            scrape=True,
+        ),
+        gateway.disruption_budget(namespace=NAMESPACE, stack=STACK),
+    ],
+    "namespace.yaml": [namespace.manifest(name=NAMESPACE, stack=STACK)],
+    "network-policies.yaml": [
+        network_policy.deny_all(namespace=NAMESPACE),
+        network_policy.engine(service="chat", namespace=NAMESPACE, weights=True, scrape=True),
+        network_policy.gateway(namespace=NAMESPACE, scrape=True),
+        network_policy.picker(namespace=NAMESPACE, scrape=True),
+        network_policy.planner(namespace=NAMESPACE, scrape=True),
+    ],
+    "picker.yaml": [
+        *picker.account(namespace=NAMESPACE, stack=STACK),
+        picker.front(namespace=NAMESPACE, stack=STACK),
+        picker.deployment(image="tenbin/picker:0.1.0", namespace=NAMESPACE, stack=STACK, scrape=True),
+    ],
+    "planner.yaml": [
+        *planner.account(workloads=["chat-serve-l4", "chat-serve-l4-spot"], namespace=NAMESPACE, stack=STACK),
+        planner.document(text="{}\n", namespace=NAMESPACE, stack=STACK),
+        planner.front(namespace=NAMESPACE, stack=STACK),
+        planner.deployment(image="tenbin/planner:0.1.0", enabled=True, namespace=NAMESPACE, stack=STACK, scrape=True),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layout_renders_as_recorded(name: str) -> None:
+    golden.check(name, golden.dump(CASES[name]))
