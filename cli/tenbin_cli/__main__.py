@@ -1,0 +1,33 @@
+"""The `tenbin` command: one function or sub-command group per module of this package."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+from tenbin_spec.problems import TenbinError
+
+from tenbin_cli import check, load, local
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app.add_typer(local.app, name="local")
+app.command()(check.check)
+app.command("load")(load.load)
+
+
+def main() -> None:
+    """Run the command; what is wrong with the input or the machine is told in words, without a trace."""
+    try:
+        app()
+    except TenbinError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(error)}", highlight=False)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _escaped(error: TenbinError) -> str:
+    return str(error).replace("[", r"\[")
+
+
+if __name__ == "__main__":
+    main()
