@@ -85,7 +85,11 @@ pytest_collect_file = (
     )
     + Sybil(
         parsers=[DocTestParser()],
-        patterns=["spec/**/*.py", "planner/**/*.py", "local/**/*.py", "components/**/*.py"],
+        patterns=[
+            f"{folder}{'/*' * depth}.py"
+            for folder in ("spec", "planner", "local", "components", "cli")
+            for depth in range(1, 5)
+        ],
         document_types={".py": PythonDocStringDocument},
     )
 ).pytest()

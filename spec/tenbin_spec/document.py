@@ -17,7 +17,7 @@ from tenbin_spec.engines import Engine, EngineKind
 from tenbin_spec.objectives import Slo
 from tenbin_spec.placements import Placement, placements
 from tenbin_spec.problems import ConfigurationError, Problem, problems_of
-from tenbin_spec.profiles import EngineProfile
+from tenbin_spec.profiles import ApiServer, EngineProfile, ForwardPass
 from tenbin_spec.quantities import Frozen, Name, Usd
 from tenbin_spec.services import ReplicaRange, Role
 from tenbin_spec.stack import Stack
@@ -177,7 +177,7 @@ def _workload(stack: Stack, placement: Placement) -> DocumentWorkload:
 
 
 def effective_profile(profile: EngineProfile, engine: Engine) -> EngineProfile:
-    """Narrow a profile's limits to what the engine's settings allow."""
+    """Narrow a profile's limits to what the engine's settings allow, and scale its times for a simulated engine."""
     limits = profile.limits
     narrowed = limits.model_copy(
         update={
@@ -186,4 +186,11 @@ def effective_profile(profile: EngineProfile, engine: Engine) -> EngineProfile:
             "max_model_len": min(engine.max_model_len, limits.max_model_len),
         }
     )
-    return profile.model_copy(update={"limits": narrowed})
+    scale = 1.0 if engine.time_scale is None else engine.time_scale
+    return profile.model_copy(
+        update={
+            "limits": narrowed,
+            "forward": ForwardPass(**{name: value * scale for name, value in profile.forward}),
+            "api": ApiServer(**{name: value * scale for name, value in profile.api}),
+        }
+    )

@@ -21,8 +21,8 @@ class Floor:
 def floor(profile: EngineProfile, *, input_tokens: int, output_tokens: int) -> Floor:
     """Return the times of one request alone on a replica.
 
-    TTFT = API time + forward passes of the chunked prompt, TPOT = one decode pass at batch 1 over the mean context +
-    API time per token (`ForwardPass` has the formula of a pass). A prompt of n tokens in chunks takes
+    TTFT = API time + forward passes of the chunked prompt, TPOT = one decode pass at batch 1 over the mean context
+    (`ForwardPass` has the formula of a pass; the API process works on a token during the next pass). A prompt of n tokens in chunks takes
     passes * base + n * per_prefill_token + n^2 / 2 * per_prefill_context, since the chunks' contexts add up to the
     same triangle however it is cut.
 
@@ -39,8 +39,8 @@ def floor(profile: EngineProfile, *, input_tokens: int, output_tokens: int) -> F
         + input_tokens**2 / 2 * forward.per_prefill_context_ms
     )
     ttft = api.per_request_ms + prefill + api.per_output_token_ms
-    context = input_tokens + (output_tokens - 1) / 2
-    tpot = forward.base_ms + forward.per_sequence_ms + context * forward.per_kv_token_ms + api.per_output_token_ms
+    context = input_tokens + output_tokens / 2
+    tpot = forward.base_ms + forward.per_sequence_ms + context * forward.per_kv_token_ms
     return Floor(ttft_ms=ttft, tpot_ms=tpot, e2e_ms=ttft + (output_tokens - 1) * tpot)
 
 

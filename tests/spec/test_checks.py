@@ -99,8 +99,8 @@ def test_floor_by_hand() -> None:
     best = feasibility.floor(type(PROFILE).model_validate(plain), input_tokens=250, output_tokens=3)
     # 3 passes of 10 ms, 250 tokens of 0.1 ms, 250^2 / 2 context pairs of 0.001 ms; API 2 ms and 0.5 ms for the token.
     assert best.ttft_ms == pytest.approx(30 + 25 + 31.25 + 2.5)
-    # 10 + 1 + 0.01 * (250 + 1) + 0.5
-    assert best.tpot_ms == pytest.approx(14.01)
+    # 10 for the pass, 1 for the sequence, 0.01 for each of the 251.5 tokens of the mean context.
+    assert best.tpot_ms == pytest.approx(13.515)
     assert best.e2e_ms == pytest.approx(best.ttft_ms + 2 * best.tpot_ms)
 
 

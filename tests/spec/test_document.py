@@ -12,6 +12,8 @@ from tenbin_spec.document import DocumentVersionError, document_of, parse_docume
 from tenbin_spec.problems import ConfigurationError
 from tenbin_spec.stack import Stack, parse_stack
 
+SLOW = {"services__chat__engine__time_scale": 2.0}
+
 
 @settings(max_examples=60, deadline=None)
 @given(plain_stacks())
@@ -52,6 +54,14 @@ def test_engine_settings_narrow_the_profile() -> None:
     profile = document_of(narrowed, "dev").workloads[0].profile
     assert profile is not None
     assert (profile.limits.max_num_seqs, profile.limits.max_model_len) == (3, 100)
+
+
+def test_a_time_scale_scales_what_the_planner_believes() -> None:
+    (slow, _), (plain, _) = (document_of(item, "dev").workloads for item in (stack(**SLOW), stack()))
+    assert slow.profile is not None
+    assert plain.profile is not None
+    assert slow.profile.forward.base_ms == 2 * plain.profile.forward.base_ms
+    assert slow.profile.api.per_request_ms == 2 * plain.profile.api.per_request_ms
 
 
 def document_with(**changes: Any) -> str:

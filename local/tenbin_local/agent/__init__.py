@@ -22,7 +22,9 @@ What is simulated, and not as on a real node:
 - **Back-off** of restarts begins at 10 s and ends at 300 s as a kubelet's; `agent.restart_backoff_s` in nodes.json
   shortens it, the end staying at 30 times the beginning.
 - **Logs** are `ROOT/pods/<namespace>_<pod>_<uid>/<container>.log` and, of the run before, `<container>.previous.log`;
-  the log API (`kubectl logs`, `exec`) is not served.
+  the log API (`kubectl logs`, `exec`) is not served. A pod's folder goes with the pod.
+- **Limits.** `terminationMessagePath` is not read, the image of a running pod is not changed in place, and a program
+  that leaves its process group outlives its container until the agent's next start.
 
 Killing a node: annotate the Node with `local.tenbin.dev/killed="true"` (`killed.kill_node` does it). Its processes get
 SIGKILL at once and its heartbeats stop, so the node controller taints it and evicts its pods. After

@@ -6,6 +6,7 @@ Plain HTTP instead of a client library: `status` must answer in a fraction of th
 from __future__ import annotations
 
 import ssl
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from tenbin_local.errors import LocalError
 
 _TIMEOUT_S = 10.0
 _HEALTH_TIMEOUT_S = 2.0
+_DELETE_S = 60.0
 _FIELD_MANAGER = "tenbin-local"
 
 
@@ -68,6 +70,25 @@ class Cluster:
         """Change some fields of an object (JSON merge patch)."""
         return self._call("PATCH", path, json=patch, headers={"Content-Type": "application/merge-patch+json"})
 
+    def delete(self, path: str) -> None:
+        """Delete an object, its dependants first, and wait until it is gone; one that is not there is no error.
+
+        Raises:
+            LocalError: the API server does not answer or refuses, or the object stays.
+        """
+        deadline = time.monotonic() + _DELETE_S
+        try:
+            answer = self._http.delete(path, params={"propagationPolicy": "Foreground"})
+            while answer.is_success and time.monotonic() < deadline:
+                time.sleep(0.05)
+                answer = self._http.get(path)
+        except httpx.HTTPError as error:
+            raise self._silent(error) from error
+        if answer.is_success:
+            raise LocalError(f"DELETE {path}: the object is still there after {_DELETE_S:.0f} s")
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            raise LocalError(f"DELETE {path}: {_reason(answer)}")
+
     def _answers(self, url: str) -> bool:
         try:
             return self._http.get(url, timeout=_HEALTH_TIMEOUT_S).status_code == httpx.codes.OK
@@ -78,11 +99,17 @@ class Cluster:
         try:
             answer = self._http.request(method, path, **arguments)
         except httpx.HTTPError as error:
-            raise LocalError(f"The API server {self._identity.server} does not answer: {error}") from error
-        if answer.is_success:
-            return dict(answer.json())
-        try:
-            reason = answer.json()["message"]
-        except (ValueError, KeyError):
-            reason = answer.text
-        raise LocalError(f"{method} {path}: {reason}")
+            raise self._silent(error) from error
+        if not answer.is_success:
+            raise LocalError(f"{method} {path}: {_reason(answer)}")
+        return dict(answer.json())
+
+    def _silent(self, error: httpx.HTTPError) -> LocalError:
+        return LocalError(f"The API server {self._identity.server} does not answer: {error}")
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError):
+        return answer.text

@@ -36,7 +36,6 @@ def deploy(layout: Layout, stack: str, variables: Mapping[str, str], step: Step)
     """
     write_atomically(layout.deployment, json.dumps({"stack": stack}) + "\n")
     stacks.create_missing(layout, variables)
-    stacks.release_dead_locks(layout)
     command = ["pulumi", "up", "--stack", stack, "--yes", "--skip-preview", "--non-interactive", "--color=never"]
     log = layout.log(LOG)
     log.parent.mkdir(parents=True, exist_ok=True)

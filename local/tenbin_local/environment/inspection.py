@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import httpx
 from tenbin_spec import contract
 
-from tenbin_local.environment import agent, control_plane, processes
+from tenbin_local.environment import agent, control_plane, nodes, processes
 from tenbin_local.environment.certificates import Pki
 from tenbin_local.environment.cluster import Cluster
 from tenbin_local.environment.control_plane import ControlPlane
@@ -126,7 +126,7 @@ def _status(layout: Layout, found: list[Process], cluster: Cluster | None) -> St
         try:
             gateway = service_url(cluster, contract.NAME_GATEWAY, contract.PORT_GATEWAY)
             planner = service_url(cluster, contract.NAME_PLANNER, contract.PORT_PLANNER_HTTP)
-            pools, workloads = _pools(cluster), _workloads(cluster)
+            pools, workloads = _pools(cluster, nodes.expected(layout)), _workloads(cluster)
             problems += _missing(workloads)
         except LocalError as error:
             problems.append(str(error))
@@ -155,21 +155,25 @@ def service_url(cluster: Cluster, name: str, port: int) -> str | None:
 
 def ready_nodes(cluster: Cluster) -> int:
     """Return how many nodes are ready."""
-    return sum(pool.ready for pool in _pools(cluster))
+    return sum(pool.ready for pool in _pools(cluster, {}))
 
 
-def _pools(cluster: Cluster) -> tuple[Pool, ...]:
-    ready: dict[str, int] = {}
-    lost: dict[str, list[str]] = {}
+def _pools(cluster: Cluster, expected: Mapping[str, set[str]]) -> tuple[Pool, ...]:
+    """Return the nodes by pool; a node that was killed is lost also when its object is gone."""
+    ready: dict[str, set[str]] = {pool: set() for pool in expected}
+    lost: dict[str, set[str]] = {pool: set(names) for pool, names in expected.items()}
     for node in cluster.get("/api/v1/nodes")["items"]:
-        pool = node["metadata"].get("labels", {}).get(contract.LABEL_POOL, "system")
+        pool = node["metadata"].get("labels", {}).get(contract.LABEL_POOL, nodes.SYSTEM)
         conditions = {item["type"]: item["status"] for item in node.get("status", {}).get("conditions", [])}
-        ready.setdefault(pool, 0)
-        if conditions.get("Ready") == "True":
-            ready[pool] += 1
-        else:
-            lost.setdefault(pool, []).append(node["metadata"]["name"])
-    return tuple(Pool(name=name, ready=ready[name], lost=tuple(sorted(lost.get(name, ())))) for name in sorted(ready))
+        (ready if conditions.get("Ready") == "True" else lost).setdefault(pool, set()).add(node["metadata"]["name"])
+    return tuple(
+        Pool(
+            name=pool,
+            ready=len(ready.get(pool, ())),
+            lost=tuple(sorted(lost.get(pool, set()) - ready.get(pool, set()))),
+        )
+        for pool in sorted(ready.keys() | lost.keys())
+    )
 
 
 def _workloads(cluster: Cluster) -> tuple[Workload, ...]:

@@ -25,6 +25,7 @@ from tenbin_local.environment import (
     first_request,
     identity,
     inspection,
+    interrupted,
     kubeconfigs,
     nodes,
     pods,
@@ -92,6 +93,9 @@ def up(layout: Layout, stack: str, report: Report) -> tuple[inspection.Status, l
 
 
 def _deploy(layout: Layout, stack: str, variables: Mapping[str, str], cluster: Cluster, report: Report) -> str:
+    stacks.release_dead_locks(layout)
+    if interrupted.settle(layout, stack, variables, cluster):
+        report.line("!", "an earlier update was interrupted: what it left half-done was settled")
     try:
         with report.step(f"pulumi up --stack {stack}") as step:
             return deployment.deploy(layout, stack, variables, step)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tenbin_spec import catalogue, contract
+from tenbin_spec import catalogue
 from tenbin_spec.pools import Pool
 
 from tenbin_local.environment.files import write_atomically
@@ -16,7 +16,8 @@ from tenbin_local.environment.stacks import stack_configuration
 AGENT_OPTIONS = {"heartbeat_s": 3.0, "restart_backoff_s": 2.0}
 """Faster than a kubelet's, as the control plane notices a lost node faster (`control_plane.NODE_LOST_S`)."""
 
-_GPU_TAINT = {"key": contract.TAINT_GPU, "value": contract.TAINT_GPU_VALUE, "effect": "NoSchedule"}
+SYSTEM = "system"
+"""What stands for a pool's name on nodes without accelerators."""
 
 
 def write(layout: Layout, stack: str) -> bool:
@@ -40,6 +41,16 @@ def content_of(pools: Mapping[str, Pool]) -> dict[str, Any]:
         "pools": [_pool(name, pool) for name, pool in sorted(pools.items())],
         "agent": AGENT_OPTIONS,
     }
+
+
+def expected(layout: Layout) -> dict[str, set[str]]:
+    """Return the names of the nodes that there should be, by pool, as the node agent gives them."""
+    try:
+        content = json.loads(layout.nodes.read_text())
+    except (OSError, ValueError):
+        return {}
+    counts = {pool["name"]: pool["count"] for pool in content["pools"]} | {SYSTEM: content["system"]["count"]}
+    return {pool: {f"{pool}-{index}" for index in range(count)} for pool, count in counts.items()}
 
 
 def _pool(name: str, pool: Pool) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def count(pods: Iterable[Mapping[str, Any]], pools: Iterable[str], at_s: float) 
 
     Args:
         pods: the pods of the service.
-        pools: pools to name even without a replica.
+        pools: pools to name even without a replica, and first, in this order.
         at_s: instant, seconds after the start of the run.
     """
     tally: dict[str, dict[str, int]] = {pool: {} for pool in pools}
@@ -105,7 +105,7 @@ def count(pods: Iterable[Mapping[str, Any]], pools: Iterable[str], at_s: float) 
         of_pool = tally.setdefault(pool, {})
         state = _state(pod)
         of_pool[state] = of_pool.get(state, 0) + 1
-    return FleetSample(at_s=at_s, pools={pool: PoolCount(**states) for pool, states in sorted(tally.items())})
+    return FleetSample(at_s=at_s, pools={pool: PoolCount(**states) for pool, states in tally.items()})
 
 
 def _state(pod: Mapping[str, Any]) -> str:

@@ -137,7 +137,10 @@ class PlanWatch:
         self._clock = clock
         self.plan: PlanView | None = None
         """The last plan seen."""
+        self.current: Decision | None = None
+        """What the last plan says of the service."""
         self.decisions: list[Decision] = []
+        """The plans in which replicas or reason changed."""
         self.trouble = Trouble()
 
     async def look(self, session: aiohttp.ClientSession) -> None:
@@ -161,6 +164,7 @@ class PlanWatch:
         last = self.decisions[-1] if self.decisions else None
         if decision is None:
             return
+        self.current = decision
         if last is None or (last.wanted, last.reason) != (decision.wanted, decision.reason):
             self.decisions.append(decision)
 

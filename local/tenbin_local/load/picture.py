@@ -151,20 +151,21 @@ def _draw_steps(
 def _draw_attainment(axes: Any, run: Run) -> None:
     slo = run.document.services[run.service].slo
     lowest = 1.0
-    for index, (name, objective) in enumerate(slo.classes.items()):
+    for index, name in enumerate(summary.class_order(slo)):
+        target = float(slo.classes[name].target)
         instants, shares = summary.sliding_attainment(
             run.records, slo, request_class=name, end_s=min(run.shape.duration_s, run.duration_s)
         )
         known = [share for share in shares if share == share]  # noqa: PLR0124 - NaN is the one value that differs from itself
         if not known:
             continue
-        lowest = min(lowest, *known, float(objective.target))
+        lowest = min(lowest, *known, target)
         colour = _CLASS_COLOURS[index % len(_CLASS_COLOURS)]
-        # The class listed first is what the agreement is about: it lies on top.
+        # The default class lies on top: it is what most users see.
         order = 3 - index * 0.01
         percent = [100 * share for share in shares]
         axes.plot(instants, percent, color=colour, linewidth=1.6, label=f"{name} (10 s)", zorder=order)
-        axes.axhline(100 * float(objective.target), color=colour, linewidth=1, linestyle="--", label=f"{name} target")
+        axes.axhline(100 * target, color=colour, linewidth=1, linestyle="--", label=f"{name} target")
     bottom = 100 * lowest - max(3.0, 25 * (1 - lowest))
     axes.set_ylim(bottom, 100 + (100 - bottom) * 0.06)
     axes.set_yticks([tick for tick in axes.get_yticks() if max(bottom, 0) <= tick <= 100])

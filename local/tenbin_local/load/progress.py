@@ -73,7 +73,7 @@ class Progress:
             pools=samples[-1].pools if samples else {},
             hourly_usd=fleet.hourly_usd(samples[-1], self._prices) if samples else None,
             usd=fleet.spend(samples, self._prices, now).usd if samples else None,
-            decision=str(plan_watch.decisions[-1]) if plan_watch and plan_watch.decisions else "",
+            decision=str(plan_watch.current) if plan_watch and plan_watch.current else "",
             problems=tuple(watch.trouble.now for watch in watches if watch.trouble.now),
         )
 
@@ -90,6 +90,8 @@ class Progress:
 
     def _classes(self, lately: Mapping[str, ClassTally]) -> dict[str, live.ClassFigures]:
         return {
-            name: live.ClassFigures(target=float(objective.target), so_far=self._so_far[name], last_30_s=lately[name])
-            for name, objective in self._slo.classes.items()
+            name: live.ClassFigures(
+                target=float(self._slo.classes[name].target), so_far=self._so_far[name], last_30_s=tally
+            )
+            for name, tally in lately.items()
         }

@@ -189,9 +189,10 @@ def _verdict_on_service(run: Run, tallies: Mapping[str, ClassTally], kinds: Mapp
         if tally.attainment is None:
             continue
         target = float(classes[name].target)
+        noun = "request was" if tally.total == 1 else "requests were"
         outcome = "kept" if tally.attainment >= target else "MISSED"
         lines.append(
-            f"{name}: {share_text(tally.attainment)} of {tally.total} requests were good; "
+            f"{name}: {share_text(tally.attainment)} of {tally.total} {noun} good; "
             f"the target of {words.percent_text(target)} was {outcome}."
         )
     errors = sum(kinds.values())
@@ -216,10 +217,10 @@ def _verdict_on_money(usd: Decimal | None, fixed: FixedFleet | None) -> str:
         return f"{cost}. The cheapest fixed fleet that keeps the targets ({replicas}) has no known price."
     if fixed.usd == 0:
         return f"{cost}; the cheapest fixed fleet that keeps the targets ({replicas}) costs nothing."
-    saving = 1 - usd / fixed.usd
-    relation = f"{abs(float(saving)) * 100:.1f} % {'less' if saving >= 0 else 'MORE'}"
+    percent = f"{abs(float(1 - usd / fixed.usd)) * 100:.1f}"
+    relation = "as much as" if percent == "0.0" else f"{percent} % {'less' if usd < fixed.usd else 'MORE'} than"
     against = f"the {usd_text(fixed.usd)} of the cheapest fixed fleet that keeps the targets ({replicas})"
-    return f"{cost}, {relation} than {against}."
+    return f"{cost}, {relation} {against}."
 
 
 def _examples(records: Sequence[RequestRecord]) -> dict[str, str]:

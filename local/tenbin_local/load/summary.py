@@ -48,15 +48,20 @@ def percentiles(values: Iterable[float | None]) -> Percentiles | None:
     return Percentiles(p50=p50, p90=p90, p99=p99)
 
 
+def class_order(slo: Slo) -> list[str]:
+    """Return the classes as people list them: the default one, which most requests are of, then the others by name."""
+    return sorted(slo.classes, key=lambda name: (name != slo.fallback_class, name))
+
+
 def tallies(records: Iterable[RequestRecord], slo: Slo) -> dict[str, ClassTally]:
-    """Count good requests by class, for every class of the service."""
+    """Count good requests by class, for every class of the service, in the order of `class_order`."""
     good: collections.Counter[str] = collections.Counter()
     total: collections.Counter[str] = collections.Counter()
     for record in records:
         if record.counts:
             total[record.planned.request_class] += 1
             good[record.planned.request_class] += record.is_good(slo)
-    return {name: ClassTally(good=good[name], total=total[name]) for name in slo.classes}
+    return {name: ClassTally(good=good[name], total=total[name]) for name in class_order(slo)}
 
 
 def errors_by_kind(records: Iterable[RequestRecord]) -> dict[str, int]:

@@ -130,25 +130,36 @@ def allocate(demands: Sequence[Demanded], ledger: Ledger) -> dict[str, Allocatio
 
 
 def _keep(demand: Demanded) -> Allocation:
-    """Keep what runs, less what is certainly not needed, the dearest given up first."""
-    wanted = {option.name: option.current for option in demand.options}
+    """Keep what runs, less what is certainly not needed, the dearest given up first.
+
+    A dear replica that goes once others serve is *due*: cheaper ones that are to replace it are no surplus.
+    """
+    wanted = {option.name: min(option.current, option.max_replicas) for option in demand.options}
+    due = dict.fromkeys(wanted, 0)
     for option in sorted(demand.options, key=lambda item: item.dearness, reverse=True):
-        wanted[option.name] = min(wanted[option.name], max(option.max_replicas, 0))
-        while wanted[option.name] > 0 and _is_spare(demand, wanted, option):
-            wanted[option.name] -= 1
+        while wanted[option.name] > due[option.name] and _is_surplus(demand, wanted, due, option):
+            if sum(wanted.values()) > demand.most or _is_spared(demand, wanted, option):
+                wanted[option.name] -= 1
+            else:
+                due[option.name] += 1
     return Allocation(wanted=wanted)
 
 
-def _is_spare(demand: Demanded, wanted: Mapping[str, int], option: Option) -> bool:
-    if sum(wanted.values()) <= demand.least:
+def _is_surplus(demand: Demanded, wanted: Mapping[str, int], due: Mapping[str, int], option: Option) -> bool:
+    """Tell whether all that runs or will, the due ones excepted, carries what is kept for without one of an option."""
+    left = {name: count - due[name] for name, count in wanted.items()}
+    if sum(left.values()) <= demand.least:
         return False
-    if sum(wanted.values()) > demand.most:
+    if sum(left.values()) > demand.most:
         return True
+    left[option.name] -= 1
+    return carried(demand.options, left) >= demand.keep_rps
+
+
+def _is_spared(demand: Demanded, wanted: Mapping[str, int], option: Option) -> bool:
+    """Tell whether an option's replica can go now: it does not serve yet, or those that do carry what is kept for."""
     fewer = {**wanted, option.name: wanted[option.name] - 1}
-    if carried(demand.options, fewer) < demand.keep_rps:
-        return False
-    is_starting = wanted[option.name] > option.ready
-    return is_starting or carried(demand.options, _ready(demand, fewer)) >= demand.keep_rps
+    return wanted[option.name] > option.ready or carried(demand.options, _ready(demand, fewer)) >= demand.keep_rps
 
 
 def _ready(demand: Demanded, wanted: Mapping[str, int]) -> dict[str, int]:

@@ -185,7 +185,7 @@ def _needed(
         foreseen,
         peak_rps=agreed.workload.requests_per_second.peak,
         lead_s=ahead_s,
-        drain_s=max(_patience_s(agreed), need.DRAIN_SHARE * lead_s),
+        drain_s=max(_patience_s(agreed), need.DRAIN_LEADS * lead_s),
         backlog=_backlog(seen, ready * known.slots),
         supplies=supplies,
     )

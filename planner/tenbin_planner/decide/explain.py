@@ -51,7 +51,7 @@ def workload(
     """
     main = reasons[0]
     option = next(option for option in seen.demand.options if option.name == item.name)
-    wanted, current = given.wanted[item.name], option.current
+    wanted, current = given.wanted[item.name], option.current + option.reclaimable
     if given.moved and item.name in given.moved:
         dear, cheap = given.moved
         return Because(reason=Reason.CHEAPER_POOL, detail=f"one replica moves from {dear} to {cheap}, which costs less")
@@ -102,34 +102,50 @@ def _caps_text(document: Document, seen: Assessment) -> str:
 
 
 def _main(seen: Assessment, given: allocate.Allocation) -> Because:
-    before, after = sum(option.current for option in seen.demand.options), given.total
+    before, after = sum(option.current + option.reclaimable for option in seen.demand.options), given.total
+    minimum = Because(reason=Reason.MINIMUM, detail=f"at least {seen.demand.least} replicas are agreed")
+    if before < after <= seen.demand.least:
+        return minimum
+    unknown = _unknown(seen, is_shrinking=after < before)
+    if unknown is not None:
+        return unknown
+    if after > before:
+        return _growth(seen) or minimum
+    demand = _demand_text(seen)
+    if after < before:
+        detail = f"{demand}, and no more was needed over the last {seen.hold_s:.0f} s"
+        return Because(reason=Reason.SCALE_DOWN, detail=detail)
+    if _has_spare(seen, given):
+        return Because(reason=Reason.HOLD, detail=f"{demand}; fewer are not safe until {seen.hold_s:.0f} s agree")
+    return minimum if after <= seen.demand.least else Because(reason=Reason.STEADY, detail=demand)
+
+
+def _unknown(seen: Assessment, *, is_shrinking: bool) -> Because | None:
+    """Return what is not known that would be needed, None when all is."""
     if isinstance(seen.signals.demand, Absent):
         return Because(reason=Reason.NO_SIGNAL, detail=f"{seen.signals.demand.why}: what runs is kept")
     if seen.capacity is None:
         return _uncounted(seen)
-    needed = seen.needed
-    if needed is None or (not seen.is_warm and after >= before and _is_declared(seen)):
+    if seen.needed is None or (not seen.is_warm and not is_shrinking and _is_declared(seen)):
         rate = seen.agreed.workload.requests_per_second.expected
         detail = f"the declared {rate:g} requests/s count until more is observed"
         return Because(reason=Reason.WARMING_UP, detail=detail)
-    minimum = Because(reason=Reason.MINIMUM, detail=f"at least {seen.demand.least} replicas are agreed")
+    return None
+
+
+def _growth(seen: Assessment) -> Because | None:
+    """Return why more is needed than runs; None when it is not for demand."""
+    current = {option.name: option.current for option in seen.demand.options}
+    carried = allocate.carried(seen.demand.options, current, at_edge=True)
+    if seen.needed is None or carried >= seen.demand.buy_rps:
+        return None
     demand = _demand_text(seen)
-    if after > before:
-        current = {option.name: option.current for option in seen.demand.options}
-        carried = allocate.carried(seen.demand.options, current, at_edge=True)
-        if carried >= seen.demand.buy_rps:
-            return minimum
-        if needed.backlog_at_lead >= 1 and carried >= seen.demand.buy_rps - needed.backlog_at_lead:
-            return Because(reason=Reason.BACKLOG, detail=f"{needed.backlog} requests wait; {demand}")
-        return Because(reason=Reason.FORECAST, detail=demand)
-    if after < before:
-        detail = f"{demand}, and no more was needed over the last {seen.hold_s:.0f} s"
-        return Because(reason=Reason.SCALE_DOWN, detail=detail)
-    if allocate.carried(seen.demand.options, given.wanted) and _has_spare(seen, given):
-        return Because(reason=Reason.HOLD, detail=f"{demand}; fewer are not safe until {seen.hold_s:.0f} s agree")
-    if after <= seen.demand.least:
-        return minimum
-    return Because(reason=Reason.STEADY, detail=demand)
+    if carried >= seen.demand.buy_rps - seen.needed.backlog_rps:
+        waiting = (
+            f"{seen.needed.backlog} requests wait, {seen.needed.backlog_at_lead:.0f} still in {seen.ahead_s:.0f} s"
+        )
+        return Because(reason=Reason.BACKLOG, detail=f"{waiting}; {demand}")
+    return Because(reason=Reason.FORECAST, detail=demand)
 
 
 def _uncounted(seen: Assessment) -> Because:

@@ -73,7 +73,7 @@ class Forecast:
         Demand above the peak is not agreed on and so not expected: what is above must be there already, beyond doubt.
         """
         beyond_doubt = self.level - DOUBT * self.deviation(0.0)
-        return max(min(self.quantile(ahead_s), peak_rps), beyond_doubt, 0.0)
+        return min(self.quantile(ahead_s), max(peak_rps, beyond_doubt))
 
 
 def forecast(

@@ -151,7 +151,7 @@ class Ledger:
         return sum(self._taken(name, account, more) * account.accelerators for name, account in self._of_pool(pool))
 
     def _taken(self, name: str, account: Account, more: Mapping[str, int]) -> int:
-        return max(more.get(name, self._wanted[name]), account.existing) + account.leaving + self._lost[name]
+        return max(more.get(name, self._wanted[name]), account.existing) + account.leaving + account.lost
 
     def _billed(self, more: Mapping[str, int], service: str | None = None) -> Decimal:
         """Return the price for an hour of all that is wanted or still exists, with some counts replaced."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 STEP_S = 1.0
 """Time step of the backlog's projection."""
 MOST_STEPS = 600
-DRAIN_SHARE = 0.5
-"""Share of the lead time in which a backlog is to be worked off, where that is longer than the TTFT threshold."""
+DRAIN_LEADS = 1.0
+"""Lead times in which a backlog is to be worked off, where that is longer than the TTFT threshold."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,8 @@ class Needed:
     """Requests that wait now."""
     backlog_at_lead: float
     """Requests that will still wait when replicas asked for now can serve."""
+    backlog_rps: float
+    """The part of the rates that works these off."""
 
 
 def needed(
@@ -72,6 +74,7 @@ def needed(
         until_lead=max(forecast.planned(0.0, peak_rps), ahead) + extra,
         backlog=backlog,
         backlog_at_lead=left,
+        backlog_rps=extra,
     )
 
 

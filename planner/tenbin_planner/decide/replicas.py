@@ -30,7 +30,7 @@ class Counts:
     """Starting for too long: they count for nothing."""
     lost: int
     leaving: int
-    """Being removed and still on a node."""
+    """Being removed and still on a node, or lost and no longer part of `told`."""
     existing: int
     """On a node and part of `told`, lost ones excepted."""
 
@@ -69,14 +69,16 @@ def count(state: WorkloadState, told: int, *, lead_s: float) -> Counts:
     room -= len(waiting)
     draining = min(state.count(Phase.DRAINING), max(0, room - lost))
     missing = max(0, room - lost - len(stuck) - draining)
+    counted_lost = min(lost, room)
+    leaving = sum(replica.phase is Phase.TERMINATING and replica.is_scheduled for replica in state.replicas)
     return Counts(
         told=told,
         ready=ready,
         starting_s=(*waiting, *(lead_s for _ in range(missing))),
         draining=draining,
         stuck=min(len(stuck), room),
-        lost=min(lost, room),
-        leaving=sum(replica.phase is Phase.TERMINATING and replica.is_scheduled for replica in state.replicas),
+        lost=counted_lost,
+        leaving=leaving + lost - counted_lost,
         existing=sum(
             replica.phase in (Phase.READY, Phase.STARTING, Phase.DRAINING) and replica.is_scheduled
             for replica in state.replicas

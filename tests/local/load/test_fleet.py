@@ -40,6 +40,7 @@ def test_pods_are_ready_starting_or_draining() -> None:
             "spare": fleet.PoolCount(),
         },
     )
+    assert list(sample.pools) == ["l4-spot", "l4", "spare"]
     assert (sample.billed, sample.ready) == (5, 1)
 
 

@@ -14,49 +14,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from support.traffic import api_server, pod, served, streaming_server
+from support.traffic import PLAN, api_server, pod, served, streaming_server
 from tenbin_local.load import preparation, shape
-
-PLAN: dict[str, Any] = {
-    "version": 1,
-    "stack": "local",
-    "at": "2026-11-24T12:00:00Z",
-    "leader": True,
-    "dry_run": False,
-    "document_revision": "0",
-    "document_problem": None,
-    "findings": [],
-    "services": [
-        {
-            "name": "chat",
-            "requests_per_second": 3.0,
-            "forecast_requests_per_second": 4.0,
-            "in_flight": 1,
-            "waiting": 0,
-            "replica_requests_per_second": 5.0,
-            "needed": 1,
-            "planned": 1,
-            "classes": {},
-            "reasons": [{"code": "steady", "detail": "one replica does"}],
-        }
-    ],
-    "workloads": [
-        {
-            "name": "chat-serve-l4-spot",
-            "service": "chat",
-            "role": "serve",
-            "pool": "l4-spot",
-            "hourly_usd": "0.36",
-            "wanted": 1,
-            "ready": 1,
-            "starting": 0,
-            "draining": 0,
-            "reason": {"code": "steady", "detail": ""},
-        }
-    ],
-    "hourly_usd": "0.36",
-    "hourly_cap_usd": "4.00",
-}
 
 
 @contextlib.asynccontextmanager

@@ -1,5 +1,8 @@
-"""A small cluster in virtual time behind the loop's ports: engines by the model, a least-request router, pods with
-a lead time, a bill. It serves to see what decisions lead to, within a second of real time."""
+"""A small cluster in virtual time behind the loop's ports.
+
+Engines by the model, a least-request router, pods with a lead time, a bill: it shows what decisions lead to, minutes of
+traffic within a second of real time.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from tenbin_planner.model import fleet
     from tenbin_spec.document import Document, DocumentWorkload
+    from tenbin_spec.profiles import EngineProfile
 
 EPOCH = 1_000_000.0
 """Seconds at which virtual time begins."""
@@ -50,24 +54,12 @@ class Pod:
         return self.ready_s <= now < min(self.marked_s + NOTICE_S, self.stopped_s)
 
 
-@dataclasses.dataclass(kw_only=True)
-class Outcome:
-    """What a run led to."""
-
-    attainment: float
-    usd: float
-    usd_by_second: list[float]
-    replicas: list[int]
-    """Ready replicas at each second."""
-    ticks: list[ports.Tick]
-    good: list[bool]
-    arrival_s: list[float]
-
-
 class World:
     """All ports but the recorder's are here; drive it with `run`."""
 
-    def __init__(self, document: Document, arrivals: fleet.Arrivals, *, class_name: str, lead_s: Mapping[str, float]) -> None:
+    def __init__(
+        self, document: Document, arrivals: fleet.Arrivals, *, class_name: str, lead_s: Mapping[str, float]
+    ) -> None:
         self.document = document
         self.now_s = 0.0
         self.is_leader = True
@@ -87,7 +79,6 @@ class World:
         self._next_row = 0
         self._sequences: list[tuple[int, scheduler.Sequence | None]] = []
         self._unfinished: dict[int, scheduler.Sequence] = {}
-        self._known: dict[capacity.Traffic, dict[str, capacity.FleetCapacity]] = {}
         self._heard_s = -math.inf
 
     # --- ports
@@ -109,7 +100,7 @@ class World:
     async def capacities(
         self, document: Document, wanted: Mapping[str, capacity.Traffic]
     ) -> Mapping[str, capacity.FleetCapacity]:
-        profiles = {item.name: item.profile for item in document.workloads}
+        profiles = {item.name: item.profile for item in document.workloads if item.profile is not None}
         return {name: _capacity(profiles[name], traffic) for name, traffic in wanted.items()}
 
     async def carry_out(self, order: drain.Order) -> None:
@@ -130,7 +121,7 @@ class World:
     def record(self, tick: ports.Tick) -> None:
         self.ticks.append(tick)
 
-    def step(self, name: str, seconds: float, error: Exception | None) -> None:
+    def step(self, name: str, _seconds: float, error: Exception | None) -> None:
         if error is not None:
             self.failures.append((name, error))
 
@@ -190,7 +181,7 @@ class World:
         ready = [pod for pod in self._pods if pod.takes(at)]
         if not ready:
             self._sequences.append((row, None))
-            self._end(row, demand.Outcome.FAILED, at, None, None, 0)
+            self._end(row, demand.Outcome.FAILED, at)
             return
         for pod in ready:
             self._drive(pod, at)
@@ -213,11 +204,24 @@ class World:
 
     def _finish(self, row: int, sequence: scheduler.Sequence) -> None:
         at = float(self._arrivals.arrival_s[row])
-        ttft, e2e = sequence.first_token_ms - at * 1000, sequence.last_token_ms - at * 1000
-        self._end(row, demand.Outcome.ANSWERED, sequence.last_token_ms / 1000, ttft, e2e, sequence.emitted)
+        self._end(
+            row,
+            demand.Outcome.ANSWERED,
+            sequence.last_token_ms / 1000,
+            ttft_ms=sequence.first_token_ms - at * 1000,
+            e2e_ms=sequence.last_token_ms - at * 1000,
+            tokens=sequence.emitted,
+        )
 
     def _end(
-        self, row: int, outcome: demand.Outcome, at: float, ttft: float | None, e2e: float | None, tokens: int
+        self,
+        row: int,
+        outcome: demand.Outcome,
+        at: float,
+        *,
+        ttft_ms: float | None = None,
+        e2e_ms: float | None = None,
+        tokens: int = 0,
     ) -> None:
         self._log.ended(
             demand.Ended(
@@ -225,8 +229,8 @@ class World:
                 service=self._service,
                 class_name=self._class,
                 outcome=outcome,
-                ttft_ms=ttft,
-                e2e_ms=e2e,
+                ttft_ms=ttft_ms,
+                e2e_ms=e2e_ms,
                 is_streamed=True,
                 output_bytes=tokens * 230,
                 output_tokens=tokens or None,
@@ -316,7 +320,7 @@ class World:
 _CAPACITIES: dict[tuple[str, capacity.Traffic], capacity.FleetCapacity] = {}
 
 
-def _capacity(profile, traffic):  # noqa: ANN001, ANN202
+def _capacity(profile: EngineProfile, traffic: capacity.Traffic) -> capacity.FleetCapacity:
     key = (profile.model_dump_json(), traffic)
     if key not in _CAPACITIES:
         _CAPACITIES[key] = capacity.fleet_capacity(profile, traffic)

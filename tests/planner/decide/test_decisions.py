@@ -1,0 +1,311 @@
+"""Whole decisions, one changed thing at a time: counts, and the reasons word for word."""
+
+from __future__ import annotations
+
+import dataclasses
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from support import planning
+from support.planning import ON_DEMAND, SPOT, observe, ready, replica, warm, workload
+from tenbin_planner import decide
+from tenbin_planner.decide import memory
+from tenbin_planner.decide.observation import Phase
+
+if TYPE_CHECKING:
+    from tenbin_planner.decide.capacity import FleetCapacity
+    from tenbin_planner.decide.observation import Observation
+    from tenbin_planner.decide.plan import Plan
+    from tenbin_spec.document import Document
+
+AGREED = planning.document()
+
+
+def plan(
+    observation: Observation,
+    remembered: memory.Memory | None = None,
+    *,
+    agreed: Document = AGREED,
+    known: FleetCapacity | None = planning.TEN_PER_REPLICA,
+) -> Plan:
+    capacities = {} if known is None else planning.capacities(agreed, known)
+    return decide.decide(agreed, capacities, observation, remembered or warm()).plan
+
+
+def wanted(found: Plan) -> tuple[int, int]:
+    return found.wanted()[SPOT], found.wanted()[ON_DEMAND]
+
+
+def reasons(found: Plan) -> list[str]:
+    return [str(because) for because in found.services[0].because]
+
+
+def test_steady_demand_keeps_what_runs() -> None:
+    found = plan(observe(ready(SPOT, 2), rate=15), warm(needed_rps=16))
+    assert wanted(found) == (2, 0)
+    assert reasons(found) == [
+        "steady: 16.78 requests/s to be served in 25 s (15.00 now), a replica serves 10.00",
+    ]
+    assert found.hourly_usd == Decimal("0.72")
+
+
+def test_growing_demand_is_bought_in_one_jump_cheapest_pool_first() -> None:
+    found = plan(observe(ready(SPOT, 2), ready(ON_DEMAND, 2), rate=47))
+    assert wanted(found) == (2, 4)
+    assert reasons(found) == [
+        "forecast: 50.16 requests/s to be served in 25 s (47.00 now), a replica serves 10.00",
+    ]
+
+
+def test_starting_replicas_are_capacity() -> None:
+    starting = workload(ON_DEMAND, *(replica(f"s{index}", Phase.STARTING, since_s=5) for index in range(3)))
+    found = plan(observe(ready(SPOT, 2), starting, rate=23), warm(needed_rps=45))
+    assert wanted(found) == (2, 3)
+
+
+def test_fewer_do_only_once_the_hold_is_over() -> None:
+    observation = observe(ready(SPOT, 2), ready(ON_DEMAND, 2), rate=12)
+    held = plan(observation, warm(needed_rps=15, seconds=20))
+    assert wanted(held) == (2, 2)
+    assert reasons(held) == [
+        "hold: 13.59 requests/s to be served in 25 s (12.00 now), a replica serves 10.00;"
+        " fewer are not safe until 30 s agree"
+    ]
+    agreed = plan(observation, warm(needed_rps=15))
+    assert wanted(agreed) == (2, 0)
+    assert reasons(agreed) == [
+        "scale-down: 13.59 requests/s to be served in 25 s (12.00 now), a replica serves 10.00,"
+        " and no more was needed over the last 30 s"
+    ]
+
+
+def test_a_backlog_buys_what_works_it_off_in_time() -> None:
+    found = plan(observe(ready(SPOT, 1), rate=8, in_flight=216))
+    # 16 run and 200 wait; 12 - 8 per second for 25 s leave 100, worked off in 20 s
+    assert wanted(found) == (2, 0)
+    assert reasons(found)[0].startswith("backlog: 200 requests wait, 100 still in 25 s; ")
+
+
+def test_waiting_requests_of_engines_are_a_backlog_too() -> None:
+    busy = workload(SPOT, replica("a", waiting=200.0))
+    assert reasons(plan(observe(busy, rate=8)))[0].startswith("backlog: 200 requests wait")
+
+
+def test_the_minimum_comes_without_any_demand() -> None:
+    found = plan(observe(rate=0))
+    assert wanted(found) == (1, 0)
+    assert reasons(found) == ["minimum: at least 1 replicas are agreed"]
+
+
+def test_the_maximum_bites() -> None:
+    agreed = planning.document(services={"chat": planning.service(replicas={"min": 1, "max": 3})})
+    found = plan(observe(ready(SPOT, 2), ready(ON_DEMAND, 1), rate=34), agreed=agreed)
+    assert wanted(found) == (2, 1)
+    assert reasons(found)[0] == "maximum: at most 3 replicas are allowed: 3 replicas carry 30.00 of 36.69 requests/s"
+
+
+def test_the_hourly_cap_bites_and_is_never_exceeded() -> None:
+    found = plan(observe(ready(SPOT, 2), ready(ON_DEMAND, 1), rate=34), agreed=planning.with_cap(AGREED, "1.60"))
+    assert wanted(found) == (2, 1)
+    assert found.hourly_usd == Decimal("1.52")
+    assert reasons(found)[0] == (
+        "hourly-cap: the cap is 1.60 USD per hour for the stack: 3 replicas carry 30.00 of 36.69 requests/s"
+    )
+
+
+def test_a_cap_of_the_service_bites_too() -> None:
+    agreed = planning.document(services={"chat": planning.service(cost={"hourly_usd": "1.00"})})
+    assert wanted(plan(observe(ready(SPOT, 2), rate=60), agreed=agreed)) == (2, 0)
+
+
+def test_replicas_that_are_being_removed_count_against_the_cap() -> None:
+    leaving = workload(ON_DEMAND, *(replica(f"t{index}", Phase.TERMINATING) for index in range(2)), told=0)
+    found = plan(observe(ready(SPOT, 2), leaving, rate=60), agreed=planning.with_cap(AGREED, "2.50"))
+    assert wanted(found) == (2, 0)  # 0.72 run, 1.60 leave: 0.18 are left
+
+
+def test_a_cap_that_was_lowered_takes_the_dearest_away() -> None:
+    observation = observe(ready(SPOT, 2), ready(ON_DEMAND, 4), rate=55)
+    found = plan(observation, agreed=planning.with_cap(AGREED, "1.60"))
+    assert wanted(found) == (2, 1)
+    assert reasons(found)[0].startswith("hourly-cap:")
+
+
+def test_a_cap_below_the_minimum_buys_nothing_and_says_so() -> None:
+    found = plan(observe(rate=5), agreed=planning.with_cap(AGREED, "0.10"))
+    assert wanted(found) == (0, 0)
+    assert reasons(found)[0].startswith(
+        "hourly-cap: the cap is 0.10 USD per hour for the stack: 0 replicas carry 0.00 of "
+    )
+
+
+def test_full_pools_are_said() -> None:
+    pools = planning.configuration()["pools"]
+    agreed = planning.document(pools={**pools, "l4": {**pools["l4"], "nodes": {"max": 1}}})
+    found = plan(observe(ready(SPOT, 2), ready(ON_DEMAND, 1), rate=34), agreed=agreed)
+    assert wanted(found) == (2, 1)
+    assert reasons(found)[0] == (
+        "pools-full: every pool that it may use is full: 3 replicas carry 30.00 of 36.69 requests/s"
+    )
+
+
+def test_no_signal_keeps_what_runs() -> None:
+    found = plan(observe(ready(SPOT, 2), ready(ON_DEMAND, 3), heard=False))
+    assert wanted(found) == (2, 3)
+    assert reasons(found) == ["no-signal: no gateway was heard: what runs is kept"]
+    assert found.services[0].requests_per_second is None
+
+
+def test_no_signal_still_brings_the_minimum() -> None:
+    found = plan(observe(heard=False))
+    assert wanted(found) == (1, 0)
+    assert reasons(found) == ["minimum: at least 1 replicas are agreed"]
+
+
+def test_a_young_planner_plans_for_the_declared_workload() -> None:
+    agreed = planning.document(
+        services={
+            "chat": planning.service(
+                workload={**planning.service()["workload"], "requests_per_second": {"expected": 25, "peak": 80}}
+            )
+        }
+    )
+    found = plan(observe(rate=1, seconds=10), memory.Memory(), agreed=agreed)
+    assert wanted(found) == (2, 1)
+    assert reasons(found) == ["warming-up: the declared 25 requests/s count until more is observed"]
+
+
+def test_a_young_planner_gives_up_nothing() -> None:
+    found = plan(observe(ready(SPOT, 2), ready(ON_DEMAND, 3), rate=1, seconds=10), memory.Memory())
+    assert wanted(found) == (2, 3)
+
+
+def test_while_capacity_is_unknown_what_runs_is_kept() -> None:
+    found = plan(observe(ready(SPOT, 2), rate=60), known=None)
+    assert wanted(found) == (2, 0)
+    assert reasons(found) == ["warming-up: what replicas can do is being computed: what runs is kept"]
+    assert wanted(plan(observe(rate=60), known=None)) == (1, 0)
+
+
+def test_an_infeasible_objective_is_said_with_the_best_that_money_buys() -> None:
+    text = (
+        "class interactive: an almost empty replica keeps 80.0% of requests within the thresholds, the target is 0.99"
+    )
+    known = dataclasses.replace(planning.TEN_PER_REPLICA, infeasible=(text,))
+    found = plan(observe(ready(SPOT, 1), rate=9.5), known=known)
+    assert wanted(found) == (2, 0)
+    assert reasons(found)[0] == f"infeasible: {text}"
+
+
+def test_an_unknown_price_buys_nothing_there() -> None:
+    found = plan(observe(ready(ON_DEMAND, 1), rate=9.5), agreed=planning.without_price(AGREED, SPOT))
+    assert wanted(found) == (0, 2)
+    by_name = {item.name: str(item.because) for item in found.workloads}
+    assert by_name[SPOT] == "price-unknown: the price of this pool is unknown, so nothing is bought here"
+
+
+def test_replicas_of_unknown_price_serve_on_and_are_given_up_first() -> None:
+    agreed = planning.without_price(AGREED, SPOT)
+    alone = observe(ready(SPOT, 2), rate=15)
+    assert wanted(plan(alone, warm(needed_rps=16), agreed=agreed)) == (2, 0)
+    joined = observe(ready(SPOT, 2), ready(ON_DEMAND, 2), rate=15)
+    assert wanted(plan(joined, warm(needed_rps=16), agreed=agreed)) == (0, 2)
+
+
+def test_an_unknown_profile_buys_nothing_there() -> None:
+    found = plan(observe(ready(ON_DEMAND, 1), rate=9.5), agreed=planning.without_profile(AGREED, SPOT))
+    assert wanted(found) == (0, 2)
+    by_name = {item.name: str(item.because) for item in found.workloads}
+    assert by_name[SPOT] == "profile-unknown: no engine profile is known for this pool, so nothing is bought here"
+
+
+def test_a_service_without_any_profile_keeps_what_runs_and_says_why() -> None:
+    agreed = planning.without_profile(planning.without_profile(AGREED, SPOT), ON_DEMAND)
+    found = plan(observe(ready(SPOT, 2), rate=15), agreed=agreed)
+    assert wanted(found) == (2, 0)
+    assert "profile-unknown: no pool has an engine profile: what runs is kept" in reasons(found)
+
+
+def test_a_workload_that_the_cluster_lacks_buys_nothing() -> None:
+    observation = observe(ready(ON_DEMAND, 1), rate=9.5)
+    observation = dataclasses.replace(observation, workloads={ON_DEMAND: observation.workloads[ON_DEMAND]})
+    assert wanted(plan(observation)) == (0, 2)
+
+
+def test_a_stuck_replica_is_cancelled_and_another_pool_is_tried() -> None:
+    pending = workload(SPOT, replica("a"), replica("p", Phase.STARTING, since_s=90, is_scheduled=False))
+    result = decide.decide(AGREED, planning.capacities(AGREED), observe(pending, rate=9.5), warm())
+    assert wanted(result.plan) == (1, 1)
+    by_name = {item.name: str(item.because) for item in result.plan.workloads}
+    assert by_name[SPOT] == (
+        "stuck-pending: 1 pending for longer than the lead time of 20 s allows; another pool is tried"
+    )
+    later = observe(ready(SPOT, 1), ready(ON_DEMAND, 1), rate=19.5, at=planning.NOW + 5)
+    after = decide.decide(AGREED, planning.capacities(AGREED), later, result.memory).plan
+    assert wanted(after) == (1, 2)
+    assert {str(item.because) for item in after.workloads if item.name == SPOT} == {
+        "stuck-pending: replicas found no node here; tried again in 55 s"
+    }
+
+
+def test_a_closed_pool_opens_again_and_closes_for_longer() -> None:
+    pending = workload(SPOT, replica("p", Phase.STARTING, since_s=90, is_scheduled=False))
+    first = decide.decide(AGREED, planning.capacities(AGREED), observe(pending, rate=5), warm()).memory
+    assert first.workload(SPOT).closed_until == planning.NOW + 60
+    later = observe(pending, rate=5, at=planning.NOW + 61)
+    second = decide.decide(AGREED, planning.capacities(AGREED), later, first).memory
+    assert second.workload(SPOT).closed_until == planning.NOW + 61 + 120
+
+
+def test_stuck_replicas_stay_pending_where_nothing_else_is_to_be_had() -> None:
+    agreed = planning.document(services={"chat": planning.service(pools=["l4-spot"])})
+    pending = workload(SPOT, replica("p", Phase.STARTING, since_s=90, is_scheduled=False))
+    observation = dataclasses.replace(observe(pending, rate=5), workloads={SPOT: pending})
+    found = plan(observation, agreed=agreed)
+    assert found.wanted() == {SPOT: 1}
+
+
+def test_a_lost_replica_is_made_up_for() -> None:
+    found = plan(observe(workload(SPOT, replica("a"), replica("b", Phase.LOST)), rate=9.5), warm(needed_rps=16))
+    assert wanted(found) == (2, 1)  # one serves, one is lost with its node, so the other pool helps
+
+
+def test_a_draining_replica_is_taken_back_before_another_is_bought() -> None:
+    draining = workload(ON_DEMAND, replica("d", Phase.DRAINING))
+    assert wanted(plan(observe(ready(SPOT, 1), draining, rate=9.5))) == (1, 1)
+
+
+def test_a_replica_moves_to_a_cheaper_pool_make_before_break() -> None:
+    quiet = observe(ready(ON_DEMAND, 1), rate=5)
+    found = plan(quiet, warm(needed_rps=6))
+    assert wanted(found) == (1, 1)
+    assert str(found.workloads[0].because) == (
+        "cheaper-pool: one replica moves from chat-serve-l4 to chat-serve-l4-spot, which costs less"
+    )
+    starting = observe(workload(SPOT, replica("n", Phase.STARTING, since_s=5)), ready(ON_DEMAND, 1), rate=5)
+    assert wanted(plan(starting, warm(needed_rps=6))) == (1, 1)
+    serving = observe(ready(SPOT, 1), ready(ON_DEMAND, 1), rate=5)
+    assert wanted(plan(serving, warm(needed_rps=6))) == (1, 0)
+
+
+def test_a_count_that_somebody_else_wrote_is_reported_and_planned_over() -> None:
+    remembered = dataclasses.replace(
+        warm(needed_rps=6), workloads={ON_DEMAND: memory.WorkloadMemory(written=0), SPOT: memory.WorkloadMemory()}
+    )
+    found = plan(observe(ready(SPOT, 1), ready(ON_DEMAND, 5), rate=5), remembered)
+    assert found.notes == ("chat-serve-l4 is set to 5 by somebody else; this planner asked for 0",)
+    assert wanted(found) == (1, 0)
+
+
+def test_services_that_share_a_cap_each_get_their_minimum_first() -> None:
+    greedy = planning.service(pools=["l4"], replicas={"min": 1, "max": 8})
+    modest = planning.service(pools=["l4"], replicas={"min": 2, "max": 8})
+    agreed = planning.document(services={"aaa": greedy, "zzz": modest}, cost={"hourly_usd": "3.20"})
+    names = ("aaa-serve-l4", "zzz-serve-l4")
+    observation = dataclasses.replace(
+        observe(arrivals={"aaa": planning.steady(70), "zzz": planning.steady(1)}),
+        workloads={name: workload(name) for name in names},
+    )
+    remembered = memory.Memory(services={name: memory.ServiceMemory(observed_s=3600.0) for name in agreed.services})
+    found = decide.decide(agreed, planning.capacities(agreed), observation, remembered).plan
+    assert found.wanted() == {"aaa-serve-l4": 2, "zzz-serve-l4": 2}

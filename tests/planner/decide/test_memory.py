@@ -1,0 +1,88 @@
+"""What is remembered: written down and read back the same, bounded, refused when it is not what was written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import planning
+from support.planning import ON_DEMAND, SPOT, observe, ready
+from tenbin_planner import decide
+from tenbin_planner.decide import memory
+
+numbers = st.floats(min_value=0, max_value=1e12, allow_nan=False)
+services = st.builds(
+    memory.ServiceMemory,
+    bins=st.dictionaries(st.integers(0, 10**9), st.integers(0, 10**6), max_size=5).map(
+        lambda bins: dict(sorted(bins.items()))
+    ),
+    needs=st.lists(st.builds(memory.Need, at=numbers, rate=numbers), max_size=5).map(tuple),
+    observed_s=numbers,
+    input_step=st.integers(-20, 20),
+    output_step=st.integers(-20, 20),
+)
+workloads = st.builds(
+    memory.WorkloadMemory,
+    written=st.none() | st.integers(0, 1000),
+    closed_until=numbers,
+    closed_for_s=numbers,
+)
+
+
+@given(
+    st.builds(
+        memory.Memory,
+        at=numbers,
+        services=st.dictionaries(st.text(), services, max_size=3),
+        workloads=st.dictionaries(st.text(), workloads, max_size=3),
+    )
+)
+def test_what_is_written_is_read_back(remembered: memory.Memory) -> None:
+    assert memory.from_plain(json.loads(json.dumps(remembered.to_plain()))) == remembered
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"version": 2}, "memory of version 2; this program reads 1"),
+        (
+            {"version": 1, "at": "nan", "services": {}, "workloads": {}},
+            "memory holds 'nan' where a finite number belongs",
+        ),
+        ({"version": 1, "at": 0, "services": []}, "memory is not of the shape"),
+        ({}, "memory is not of the shape that this program writes: KeyError('version')"),
+    ],
+)
+def test_what_was_not_written_so_is_refused(plain: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match="memory") as caught:
+        memory.from_plain(plain)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_day_of_decisions_stays_small() -> None:
+    agreed = planning.document()
+    remembered = memory.Memory()
+    for tick in range(1500):
+        observation = observe(ready(SPOT, 2), rate=15, at=planning.NOW + 5 * tick, seconds=60)
+        remembered = decide.decide(agreed, planning.capacities(agreed), observation, remembered).memory
+    assert len(json.dumps(remembered.to_plain())) < 10_000
+
+
+def test_workloads_that_are_gone_are_forgotten() -> None:
+    before = memory.Memory(workloads={"gone": memory.WorkloadMemory(written=3)})
+    agreed = planning.document()
+    after = decide.decide(agreed, planning.capacities(agreed), observe(rate=5), before).memory
+    assert set(after.workloads) == {SPOT, ON_DEMAND}
+
+
+def test_a_planner_that_begins_to_lead_keeps_the_arrivals_it_saw() -> None:
+    saved = memory.Memory(services={"chat": memory.ServiceMemory(bins={1: 10, 2: 20}, observed_s=100.0)})
+    own = memory.Memory(
+        services={"chat": memory.ServiceMemory(bins={2: 21, 3: 30}, needs=(memory.Need(at=9, rate=1),))}
+    )
+    merged = memory.merge(saved, own).service("chat")
+    assert merged.bins == {1: 10, 2: 21, 3: 30}
+    assert merged.needs == (memory.Need(at=9, rate=1),)
+    assert merged.observed_s == 100.0
