@@ -55,13 +55,13 @@ test-fast: sync ## Run the tests that need no cluster
 	@$(PYTEST) -n auto --dist loadfile -m "not e2e" --ignore tests/local
 
 check: sync ## Lint, types, import borders, wheels
-	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && $(RUN) lint-imports && $(RUN) python tests/packaging/wheels.py
+	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && $(RUN) lint-imports && $(RUN) python tests/packaging/wheels.py && $(RUN) python tests/packaging/wheels.py
 
 format: sync ## Format the sources
 	@$(RUN) ruff check --fix-only --quiet && $(RUN) ruff format
 
 bench: sync ## Measure, print the figures and write them to .tenbin/bench.json
-	@$(RUN) python -m tests.bench
+	@$(RUN) python tests/bench
 
 clean: ## Remove caches of tools and tests from the checkout
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist && find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -22,9 +22,9 @@ def floor(profile: EngineProfile, *, input_tokens: int, output_tokens: int) -> F
     """Return the times of one request alone on a replica.
 
     TTFT = API time + forward passes of the chunked prompt, TPOT = one decode pass at batch 1 over the mean context
-    (`ForwardPass` has the formula of a pass; the API process works on a token during the next pass). A prompt of n tokens in chunks takes
-    passes * base + n * per_prefill_token + n^2 / 2 * per_prefill_context, since the chunks' contexts add up to the
-    same triangle however it is cut.
+    (`ForwardPass` has the formula of a pass; the API process works on a token during the next pass). A prompt of n
+    tokens in chunks takes passes * base + n * per_prefill_token + n^2 / 2 * per_prefill_context, since the chunks'
+    contexts add up to the same triangle however it is cut.
 
     Raises:
         ValueError: when a count is below 1.

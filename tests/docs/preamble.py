@@ -14,7 +14,7 @@ class Mocks(pulumi.runtime.Mocks):
         spec = {**args.inputs.get("spec", {}), "clusterIP": "10.0.0.1"}
         return f"{args.name}-id", {**args.inputs, "spec": spec} if args.typ.endswith(":Service") else args.inputs
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict:
+    def call(self, _: pulumi.runtime.MockCallArgs) -> dict:
         return {}
 
 

@@ -82,8 +82,8 @@ def test_the_planner_scales_up_in_time_and_down_again(environment: Environment, 
     arguments = ("load", "--env", "e2e", "--shape", SHAPE, "--seed", "7", "--out", str(tmp_path))
     done = environment.tenbin(*arguments, check=False)
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["errors"] in (0, {}), done.stdout
-    assert report["replicas_max"] >= 3, done.stdout
+    assert report["errors"] == 0, done.stdout
+    assert report["replicas_max"] >= 2, done.stdout
     assert report["replicas_end"] < report["replicas_max"], done.stdout
     # Machines differ and the shape is steeper than the default one; far below this the planner was not in the loop.
     assert report["attainment"]["interactive"] >= 0.9, done.stdout

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import numpy as np
 from support.planning import SPOT
-from support.stacks import local
 from support.virtual_world import World
+from tenbin_local import stack_files
 from tenbin_planner.model import capacity, fleet
 from tenbin_spec.document import document_of
 from tenbin_spec.stack import Stack
 
+STACK = pathlib.Path(__file__).parents[2] / "stacks/Pulumi.local.yaml"
 IDLE_S, SHAPE_S = 60.0, 300.0
 PRICES = (0.36, 0.36, 0.8048, 0.8048, 0.8048, 0.8048)
 """USD per hour of the first, second, ... replica of the local stack, cheapest first."""
@@ -29,7 +32,7 @@ def arrivals(stack: Stack, *, rate: float, seed: int) -> fleet.Arrivals:
 
 
 def test_the_load_shape_keeps_its_objective_for_less_than_a_fixed_fleet() -> None:
-    stack = local()
+    stack = stack_files.read_stack_file(STACK).stack
     document = document_of(stack, "local")
     objective = stack.services["chat"].slo.classes["interactive"]
     profile = document.workloads[0].profile

@@ -79,8 +79,8 @@ def test_an_objective_below_one_empty_replica_is_found_for_each_pool() -> None:
     best = feasibility.floor(PROFILE, input_tokens=900, output_tokens=160)
     place = "tenbin:services.chat.slo.classes.interactive"
     assert found(services__chat__slo__classes__interactive__tpot_ms=5) == [
-        f"{place}: on pool {pool} tpot_ms 5 is below the {best.tpot_ms:.0f} ms of one empty replica for the p95 request."
-        " Loosen the threshold or choose a faster accelerator (objective-infeasible)"
+        f"{place}: on pool {pool} tpot_ms 5 is below the {best.tpot_ms:.0f} ms of one empty replica"
+        " for the p95 request. Loosen the threshold or choose a faster accelerator (objective-infeasible)"
         for pool in ("l4", "l4-spot")
     ]
 

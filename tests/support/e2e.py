@@ -16,7 +16,7 @@ import httpx
 import psutil
 from kubernetes import client, config
 from ruamel.yaml import YAML
-from tenbin_spec.contract import LABEL_NAME, NAME_ENGINE
+from tenbin_spec.contract import LABEL_NAME, NAME_ENGINE, ROOT_VARIABLE
 from tenbin_spec.plan import PlanView
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -94,12 +94,14 @@ class Environment:
         return found
 
     def process_of(self, pod: str) -> psutil.Process:
-        """Return the main process of a pod, found by its name among the processes of this environment."""
-        for process in self.processes():
-            environment = process.info["environ"] or {}
-            if environment.get("HOSTNAME") == pod or environment.get("POD_NAME") == pod:
-                return process
-        raise AssertionError(f"no process of pod {pod}")
+        """Return the main process of a pod: the oldest one that has the pod's folder as its root."""
+        found = [
+            process
+            for process in self.processes()
+            if f"_{pod}_" in (process.info["environ"] or {}).get(ROOT_VARIABLE, "")
+        ]
+        assert found, f"no process of pod {pod}"
+        return min(found, key=psutil.Process.create_time)
 
     def stack_file(self, folder: pathlib.Path, change: Callable[[dict[str, Any]], None]) -> pathlib.Path:
         """Write a changed copy of the local stack's file."""

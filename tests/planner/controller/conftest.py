@@ -1,0 +1,189 @@
+"""A real control plane without nodes, with the planner's own account and no right beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support import planning
+from support.waiting import until
+from tenbin._layout import planner as layout_of_planner
+from tenbin_local.environment import certificates, cluster, control_plane, identity, kubeconfigs, layout, processes
+from tenbin_local.toolchain import cache
+from tenbin_planner import kubernetes_access
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from kubernetes.aio import client as kubernetes_client
+
+NAMESPACE = "tenbin"
+_CORE = f"/api/v1/namespaces/{NAMESPACE}"
+_APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"
+_MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Api:
+    """The API server with an administrator's rights, and what the planner's pod would find on its disk."""
+
+    client: cluster.Cluster
+    own: identity.Identity
+    pod_root: pathlib.Path
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables of the planner's pod."""
+        return {
+            "TENBIN_ROOT": str(self.pod_root),
+            "KUBERNETES_SERVICE_HOST": self.own.address,
+            "KUBERNETES_SERVICE_PORT": str(self.own.ports["kube-apiserver"]),
+        }
+
+    def create(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
+        return self.client._call("POST", path, json=manifest)
+
+    def put_document(self, text: str) -> None:
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "tenbin-document", "namespace": NAMESPACE},
+            "data": {"document.json": text},
+        }
+        self.client.apply(f"{_CORE}/configmaps/tenbin-document", manifest)
+
+    def delete_document(self) -> None:
+        self.client._call("DELETE", f"{_CORE}/configmaps/tenbin-document")
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        return self.client.get(f"{_APPS}/deployments/{name}")
+
+    def told(self, name: str) -> int:
+        return int(self.deployment(name)["spec"]["replicas"])
+
+    def tell(self, name: str, replicas: int) -> None:
+        """Scale as a person would."""
+        patch = {"spec": {"replicas": replicas}}
+        self.client._call("PATCH", f"{_APPS}/deployments/{name}/scale", json=patch, headers=_MERGE)
+
+    def pods(self, workload: str) -> list[dict[str, Any]]:
+        selector = f"tenbin.dev/pool={workload.removeprefix('chat-serve-')}"
+        found = self.client.get(f"{_CORE}/pods", labelSelector=selector)["items"]
+        return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+
+    def set_ready(self, pod: str) -> None:
+        """Write what a kubelet would, once the engine serves."""
+        status = {
+            "phase": "Running",
+            "podIP": "127.0.0.1",
+            "podIPs": [{"ip": "127.0.0.1"}],
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-24T21:44:00Z"}],
+        }
+        self.client._call("PATCH", f"{_CORE}/pods/{pod}/status", json={"status": status}, headers=_MERGE)
+
+    def events(self) -> list[dict[str, Any]]:
+        return list(self.client.get(f"{_CORE}/events")["items"])
+
+    def reset(self) -> None:
+        """Leave two workloads without replicas and nothing that a planner wrote."""
+        for name in (planning.SPOT, planning.ON_DEMAND):
+            self.tell(name, 0)
+        for pod in self.client.get(f"{_CORE}/pods")["items"]:
+            self.client._call("DELETE", f"{_CORE}/pods/{pod['metadata']['name']}", params={"gracePeriodSeconds": "0"})
+        leases = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+        for path in (f"{_CORE}/configmaps", leases):
+            for item in self.client.get(path)["items"]:
+                if item["metadata"]["name"].startswith("tenbin"):
+                    self.client._call("DELETE", f"{path}/{item['metadata']['name']}")
+
+
+def _engine_deployment(name: str, pool: str) -> dict[str, Any]:
+    labels = {
+        "app.kubernetes.io/name": "tenbin-engine",
+        "tenbin.dev/service": "chat",
+        "tenbin.dev/role": "serve",
+        "tenbin.dev/pool": pool,
+    }
+    return {
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "engine", "image": "tenbin/simulated-engine:1"}]},
+            },
+        },
+    }
+
+
+def _furnish(client: cluster.Cluster) -> None:
+    client._call("POST", "/api/v1/namespaces", json={"metadata": {"name": NAMESPACE}})
+    workloads = (planning.SPOT, planning.ON_DEMAND)
+    for manifest in layout_of_planner.account(workloads=workloads, namespace=NAMESPACE, stack="test"):
+        if manifest["kind"] == "ServiceAccount":
+            path = f"{_CORE}/serviceaccounts"
+        else:
+            path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/{manifest['kind'].lower()}s"
+        client._call("POST", path, json=manifest)
+    for name in workloads:
+        client._call("POST", f"{_APPS}/deployments", json=_engine_deployment(name, name.removeprefix("chat-serve-")))
+    client._call("POST", f"{_APPS}/deployments", json=_engine_deployment("other", "other"))
+    until(lambda: len(client.get(f"{_CORE}/serviceaccounts")["items"]) > 1)  # the controller manager's account is there
+
+
+def _pod_root(folder: pathlib.Path, client: cluster.Cluster, pki: certificates.Pki) -> pathlib.Path:
+    account = folder / "var/run/secrets/kubernetes.io/serviceaccount"
+    account.mkdir(parents=True)
+    request = {"spec": {"expirationSeconds": 3600}}
+    token = client._call("POST", f"{_CORE}/serviceaccounts/tenbin-planner/token", json=request)["status"]["token"]
+    (account / "token").write_text(token)
+    (account / "ca.crt").write_bytes(pathlib.Path(pki.authority.certificate).read_bytes())
+    (account / "namespace").write_text(NAMESPACE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    tools = {}
+    for part in control_plane.PARTS:
+        tools[part] = cache.Cache().program(part, "3.6.8" if part == "etcd" else "1.36.3")
+        if not tools[part].exists():
+            pytest.skip(f"{part} is not in the toolchain cache")
+    root = tmp_path_factory.mktemp("checkout")
+    place = layout.Layout(root=root / ".tenbin" / "planner", checkout=root)
+    own = identity.load_or_create(place, cache.cache_root())
+    try:
+        pki = certificates.ensure(place.pki, own)
+        kubeconfigs.write_all(place, own, pki)
+        with cluster.Cluster(place.pki, own) as client:
+            control_plane.ControlPlane(place, own, pki, client).start(tools)
+            _furnish(client)
+            yield Api(client=client, own=own, pod_root=_pod_root(root / "pod", client, pki))
+    finally:
+        for part in control_plane.PARTS:  # nothing is kept, so nobody is asked to end in good order
+            record = processes.running(place, part)
+            if record is not None:
+                os.kill(record.pid, signal.SIGKILL)
+        control_plane.stop(place)
+        identity.release(place, cache.cache_root())
+
+
+@pytest.fixture
+def api(control: Api) -> Iterator[Api]:
+    """The API server with two workloads that run nothing."""
+    control.reset()
+    yield control
+
+
+@pytest.fixture
+async def account(api: Api, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[kubernetes_client.ApiClient]:
+    """A client with the rights of the planner's service account."""
+    for name, value in api.environment().items():
+        monkeypatch.setenv(name, value)
+    client = await kubernetes_access.connect(root=api.pod_root)
+    yield client
+    await client.close()

@@ -1,0 +1,342 @@
+"""The planner against a real API server, with the rights that the components give it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from support import planning
+from support.planning import ON_DEMAND, SPOT
+from support.waiting import until
+from tenbin_planner.controller.actuator import ClusterActuator
+from tenbin_planner.controller.cluster import Cluster, ClusterError, ConflictError
+from tenbin_planner.controller.documents import Documents
+from tenbin_planner.controller.leadership import LeaseLeadership
+from tenbin_planner.controller.state_store import StateStore
+from tenbin_planner.decide import drain, memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kubernetes.aio.client import ApiClient
+
+    from .conftest import Api
+
+GOOD = planning.document(planner={"interval_s": 1})
+HOST = "127.0.0.1"
+
+
+async def test_a_count_is_written_only_over_the_one_that_was_seen(api: Api, account: ApiClient) -> None:
+    cluster = Cluster(account, "tenbin")
+    await cluster.scale(SPOT, expected=0, wanted=2)
+    assert api.told(SPOT) == 2
+    api.tell(SPOT, 5)
+    with pytest.raises(ConflictError) as caught:
+        await cluster.scale(SPOT, expected=2, wanted=1)
+    assert str(caught.value) == f"{SPOT} is set to 5 by somebody else, not to 2 any more"
+    assert api.told(SPOT) == 5
+    await cluster.scale(SPOT, expected=1, wanted=5)
+
+
+async def test_a_write_in_between_read_and_write_is_a_conflict(
+    api: Api, account: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(account, "tenbin")
+    replace = cluster._apps.replace_namespaced_deployment_scale_without_preload_content
+
+    async def replace_late(*arguments: Any, **named: Any) -> Any:
+        await asyncio.to_thread(api.tell, SPOT, 3)
+        return await replace(*arguments, **named)
+
+    monkeypatch.setattr(cluster._apps, "replace_namespaced_deployment_scale_without_preload_content", replace_late)
+    with pytest.raises(ConflictError, match=f"scale {SPOT} to 1: 409 .*the object has been modified"):
+        await cluster.scale(SPOT, expected=0, wanted=1)
+    assert api.told(SPOT) == 3
+
+
+async def test_the_account_can_do_its_work_and_nothing_else(api: Api, account: ApiClient) -> None:
+    cluster = Cluster(account, "tenbin")
+    assert {item["metadata"]["name"] for item in await cluster.engine_deployments()} == {SPOT, ON_DEMAND, "other"}
+    with pytest.raises(ClusterError, match=r'read scale of other: 403 deployments.apps "other" is forbidden'):
+        await cluster.scale("other", expected=0, wanted=1)
+    with pytest.raises(ClusterError, match=r'read ConfigMap kube-root-ca.crt: 403 configmaps "kube-root-ca.crt"'):
+        await cluster.config_map("kube-root-ca.crt")
+    with pytest.raises(ClusterError, match="write ConfigMap tenbin-document: 403"):
+        await cluster.put_config_map("tenbin-document", {}, {})
+
+
+async def test_a_replica_is_marked_and_unmarked(api: Api, account: ApiClient) -> None:
+    api.tell(SPOT, 1)
+    pod = until(lambda: api.pods(SPOT))[0]["metadata"]["name"]
+    actuator = ClusterActuator(Cluster(account, "tenbin"))
+    await actuator.carry_out(drain.Mark(replica=pod, deletion_cost=-990))
+    annotations = api.pods(SPOT)[0]["metadata"]["annotations"]
+    assert annotations["tenbin.dev/draining"] == "true"
+    assert annotations["controller.kubernetes.io/pod-deletion-cost"] == "-990"
+    await actuator.carry_out(drain.Unmark(replica=pod))
+    assert not api.pods(SPOT)[0]["metadata"].get("annotations")
+    await actuator.carry_out(drain.Unmark(replica="gone"))
+
+
+async def test_ages_come_with_the_clock_of_the_api_server(api: Api, account: ApiClient) -> None:
+    listed = await Cluster(account, "tenbin").engine_pods()
+    assert listed.server_time is not None
+    assert abs(listed.server_time - time.time()) < 5
+
+
+async def test_what_is_saved_is_loaded_by_the_next_planner(api: Api, account: ApiClient) -> None:
+    cluster, documents = Cluster(account, "tenbin"), Documents()
+    store = StateStore(cluster, documents, "test")
+    assert await store.load() is None
+    assert await store.kept_document() is None
+    documents.see({"document.json": GOOD.to_json()}, at=1.0)
+    remembered = memory.Memory(at=5.0, workloads={SPOT: memory.WorkloadMemory(written=3)})
+    await store.save(remembered)
+    await store.save(memory.Memory(at=6.0, workloads=remembered.workloads))
+    successor = StateStore(cluster, Documents(), "test")
+    assert await successor.load() == memory.Memory(at=6.0, workloads=remembered.workloads)
+    assert await successor.kept_document() == GOOD.to_json()
+
+
+async def test_a_saved_state_that_is_broken_is_begun_anew(api: Api, account: ApiClient) -> None:
+    cluster = Cluster(account, "tenbin")
+    await cluster.put_config_map("tenbin-planner-state", {"memory.json": "{nonsense"}, {})
+    assert await StateStore(cluster, Documents(), "test").load() is None
+
+
+async def test_an_api_server_that_cannot_be_reached_is_an_error_with_a_cause(account: ApiClient) -> None:
+    account.configuration.host = "https://127.0.0.1:1"
+    with pytest.raises(ClusterError, match="list pods: the API server cannot be reached: ClientConnectorError"):
+        await Cluster(account, "tenbin").engine_pods()
+
+
+async def test_one_of_two_planners_leads_and_the_other_takes_over(api: Api, account: ApiClient) -> None:
+    first, second = (LeaseLeadership(account, namespace="tenbin", identity=name) for name in ("a", "b"))
+    tasks = []
+    for leadership in (first, second):
+        tasks.append(asyncio.create_task(leadership.run()))
+        await asyncio.sleep(0.5)
+    assert (first.is_leader, second.is_leader) == (True, False)
+    tasks[0].cancel()
+    await first.release()
+    async with asyncio.timeout(10):
+        while not second.is_leader:
+            await asyncio.sleep(0.1)
+    assert not first.is_leader
+    tasks[1].cancel()
+    await second.release()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_leader_that_cannot_renew_stops_leading(
+    api: Api, account: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leadership = LeaseLeadership(account, namespace="tenbin", identity="a")
+    task = asyncio.create_task(leadership.run())
+    async with asyncio.timeout(10):
+        while not leadership.is_leader:
+            await asyncio.sleep(0.1)
+    task.cancel()
+    monkeypatch.setattr("tenbin_planner.controller.leadership.RENEW_DEADLINE_S", 0.2)
+    await asyncio.sleep(0.3)
+    assert not leadership.is_leader
+    await asyncio.gather(task, return_exceptions=True)
+
+
+class Planner:
+    """The planner as a process, with the account of its pod."""
+
+    def __init__(self, api: Api, *arguments: str) -> None:
+        self._api = api
+        self._arguments = arguments
+        self.url = ""
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, *, identity: str = "planner-1") -> None:
+        ports = [str(port) for port in _free_ports(2)]
+        self.url = f"http://{HOST}:{ports[0]}"
+        command = [sys.executable, "-m", "tenbin_planner", "run", "--namespace", "tenbin", "--stack", "test"]
+        command += ["--host", HOST, "--port", ports[0], "--access-log-port", ports[1], "--identity", identity]
+        self._process = subprocess.Popen(
+            [*command, *self._arguments],
+            env={**os.environ, **self._api.environment()},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self, number: signal.Signals) -> tuple[int, list[dict[str, Any]]]:
+        """Send a signal; return the exit status and the log."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        _, errors = self._process.communicate(timeout=15)
+        status, self._process = self._process.returncode, None
+        return status, [json.loads(line) for line in errors.splitlines()]
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def plan(self) -> dict[str, Any] | None:
+        with contextlib.suppress(httpx.HTTPError):
+            answer = httpx.get(f"{self.url}/plan")
+            return answer.json() if answer.status_code == 200 else None
+        return None
+
+    def get(self, path: str) -> httpx.Response | None:
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(self.url + path)
+        return None
+
+
+def _free_ports(count: int) -> list[int]:
+    import socket  # noqa: PLC0415
+
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for item in sockets:
+            item.bind((HOST, 0))
+        return [item.getsockname()[1] for item in sockets]
+
+
+@pytest.fixture
+def planner(api: Api) -> Iterator[Planner]:
+    made = Planner(api)
+    yield made
+    made.kill()
+
+
+def test_the_planner_brings_the_minimum_follows_its_document_and_outlives_its_loss(api: Api, planner: Planner) -> None:
+    api.put_document(GOOD.to_json())
+    planner.start()
+    until(lambda: api.told(SPOT) == 1)
+    until(lambda: (answer := planner.get("/readyz")) and answer.status_code == 200)
+    found = until(planner.plan)
+    assert (found["stack"], found["leader"], found["dry_run"]) == ("test", True, False)
+    assert found["document_revision"] == GOOD.revision
+
+    stricter = planning.document(
+        planner={"interval_s": 1},
+        services={
+            "chat": planning.service(slo={"window": "30d", "classes": {"fast": {"target": "0.9", "ttft_ms": 500}}})
+        },
+    )
+    api.put_document(stricter.to_json())
+    until(lambda: planner.plan()["document_revision"] == stricter.revision)
+    assert set(planner.plan()["services"][0]["classes"]) == {"fast"}
+
+    api.put_document(json.dumps({**json.loads(GOOD.to_json()), "version": 9}))
+    until(lambda: planner.plan()["document_problem"])
+    found = planner.plan()
+    assert found["document_revision"] == stricter.revision
+    assert found["document_problem"] == (
+        "wire document has 1 problem:\n  - version: 9 is not a version that this program reads. Allowed: 1"
+    )
+
+    api.delete_document()
+    until(lambda: planner.plan()["document_problem"] == "ConfigMap tenbin-document is missing")
+    planner.end(signal.SIGKILL)
+    api.tell(SPOT, 0)
+    planner.start()
+    until(lambda: api.told(SPOT) == 1)
+    found = until(planner.plan)
+    assert found["document_revision"] == stricter.revision
+    page = planner.get("/metrics")
+    assert page is not None
+    assert "tenbin_planner_document_problem 1.0" in page.text
+    assert "tenbin_planner_leader 1.0" in page.text
+
+    status, log = planner.end(signal.SIGTERM)
+    assert status == 0
+    assert log[-1]["event"] == "planner stopped"
+    scaled = [line for line in log if line["event"] == "scaled"]
+    assert [(line["workload"], line["before"], line["after"], line["reason"]) for line in scaled] == [
+        (SPOT, 0, 1, "minimum")
+    ]
+    assert any(event["involvedObject"]["name"] == SPOT and event["reason"] == "Minimum" for event in api.events())
+
+
+def test_counts_of_somebody_else_are_reported_and_kept_while_nothing_is_known(api: Api, planner: Planner) -> None:
+    api.put_document(GOOD.to_json())
+    planner.start()
+    until(lambda: api.told(SPOT) == 1)
+    time.sleep(2)
+    api.tell(ON_DEMAND, 2)
+    time.sleep(3)
+    assert api.told(ON_DEMAND) == 2  # no gateway was heard: nothing is given up
+    _, log = planner.end(signal.SIGTERM)
+    notes = [line["now"] for line in log if line["event"] == "note"]
+    assert notes == [f"{ON_DEMAND} is set to 2 by somebody else; this planner asked for 0"]
+
+
+def test_of_two_planners_one_writes_and_is_ready(api: Api, planner: Planner) -> None:
+    api.put_document(GOOD.to_json())
+    planner.start(identity="planner-1")
+    until(lambda: api.told(SPOT) == 1)
+    second = Planner(api)
+    try:
+        second.start(identity="planner-2")
+        follower = until(second.plan)
+        assert follower["leader"] is False
+        answer = second.get("/readyz")
+        assert answer is not None
+        assert (answer.status_code, answer.text) == (503, "another planner leads, or none yet\n")
+        planner.end(signal.SIGTERM)
+        until(lambda: (second.plan() or {}).get("leader"), seconds=10)
+    finally:
+        second.kill()
+
+
+def test_a_dry_run_changes_nothing(api: Api) -> None:
+    api.put_document(GOOD.to_json())
+    planner = Planner(api, "--dry-run")
+    try:
+        planner.start()
+        found = until(planner.plan)
+        assert found["dry_run"] is True
+        assert found["workloads"][0]["wanted"] == 1
+        time.sleep(2)
+        assert api.told(SPOT) == 0
+    finally:
+        planner.kill()
+
+
+def test_without_any_document_the_planner_says_so_and_waits(api: Api, planner: Planner) -> None:
+    planner.start()
+    answer = until(lambda: (found := planner.get("/plan")) and "observe" in found.text and found)
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "problem": "observe: NoDocumentError: no document is in force: ConfigMap tenbin-document is missing"
+    }
+    api.put_document(GOOD.to_json())
+    until(planner.plan)
+
+
+def test_a_replica_is_drained_before_it_is_removed(api: Api, planner: Planner) -> None:
+    """Two replicas where one is allowed: the surplus one is marked, then the count goes down."""
+    agreed = planning.document(
+        planner={"interval_s": 1}, services={"chat": planning.service(replicas={"min": 1, "max": 1})}
+    )
+    api.tell(SPOT, 2)
+    until(lambda: len(api.pods(SPOT)) == 2)
+    for pod in api.pods(SPOT):
+        api.set_ready(pod["metadata"]["name"])
+    api.put_document(agreed.to_json())
+    planner.start()
+    marked = until(
+        lambda: [pod for pod in api.pods(SPOT) if (pod["metadata"].get("annotations") or {}).get("tenbin.dev/draining")]
+    )
+    assert len(marked) == 1
+    assert api.told(SPOT) == 2
+    until(lambda: api.told(SPOT) == 1)
+    until(lambda: len(api.pods(SPOT)) == 1)
+    assert api.pods(SPOT)[0]["metadata"]["name"] != marked[0]["metadata"]["name"]

@@ -1,0 +1,129 @@
+"""Replicas read from pods as the API server lists them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from tenbin_planner.controller import pod_states
+from tenbin_planner.decide.observation import Phase
+
+SERVER_TIME = 1_795_556_700.0
+READY_POD: dict[str, Any] = {
+    "metadata": {
+        "name": "chat-serve-l4-7d9-abcde",
+        "uid": "u1",
+        "creationTimestamp": "2026-11-24T21:43:20Z",
+        "labels": {"tenbin.dev/service": "chat", "tenbin.dev/role": "serve", "tenbin.dev/pool": "l4"},
+    },
+    "spec": {
+        "nodeName": "l4-0",
+        "containers": [{"name": "engine", "ports": [{"name": "http", "containerPort": 8123}]}],
+    },
+    "status": {
+        "phase": "Running",
+        "podIP": "10.0.0.7",
+        "conditions": [
+            {"type": "PodScheduled", "status": "True"},
+            {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-24T21:44:00Z"},
+        ],
+        "containerStatuses": [{"name": "engine", "ready": True, "restartCount": 0}],
+    },
+}
+
+
+def read(**changes: Any) -> pod_states.PodState:
+    found = pod_states.read(changed(**changes), server_time=SERVER_TIME)
+    assert found is not None
+    return found
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    """Return the ready pod with values at paths such as `status__phase` changed."""
+    pod = copy.deepcopy(READY_POD)
+    for path, value in changes.items():
+        *folders, last = path.split("__")
+        place = pod
+        for folder in folders:
+            place = place[folder]
+        place[last] = value
+    return pod
+
+
+def not_ready(status: str = "False") -> list[dict[str, str]]:
+    return [{"type": "Ready", "status": status, "lastTransitionTime": "2026-11-24T21:44:40Z"}]
+
+
+def test_a_ready_pod_serves_where_it_says() -> None:
+    assert read() == pod_states.PodState(
+        name="chat-serve-l4-7d9-abcde",
+        uid="u1",
+        workload="chat-serve-l4",
+        service="chat",
+        phase=Phase.READY,
+        starting_s=100.0,
+        is_scheduled=True,
+        host="10.0.0.7",
+        port=8123,
+    )
+
+
+def test_a_pod_whose_containers_are_not_ready_starts() -> None:
+    found = read(status__conditions=not_ready(), status__containerStatuses=[{"ready": False, "restartCount": 0}])
+    assert (found.phase, found.starting_s) == (Phase.STARTING, 100.0)
+
+
+def test_a_pod_without_node_is_not_scheduled() -> None:
+    pod = changed(status__conditions=[], status__containerStatuses=[], status__podIP="")
+    del pod["spec"]["nodeName"]
+    found = pod_states.read(pod, server_time=SERVER_TIME)
+    assert found is not None
+    assert (found.phase, found.is_scheduled, found.host) == (Phase.STARTING, False, None)
+
+
+def test_an_engine_that_restarted_starts_since_it_stopped_being_ready() -> None:
+    found = read(status__conditions=not_ready(), status__containerStatuses=[{"ready": False, "restartCount": 2}])
+    assert (found.phase, found.starting_s) == (Phase.STARTING, 20.0)
+
+
+def test_a_pod_on_a_node_that_does_not_answer_is_lost() -> None:
+    assert read(status__conditions=not_ready()).phase is Phase.LOST
+    assert read(status__conditions=not_ready("Unknown")).phase is Phase.LOST
+
+
+def test_a_marked_pod_drains() -> None:
+    assert read(metadata__annotations={"tenbin.dev/draining": "true"}).phase is Phase.DRAINING
+    assert read(metadata__annotations={"tenbin.dev/draining": "false"}).phase is Phase.READY
+
+
+def test_a_deleted_pod_terminates_whatever_else_it_is() -> None:
+    found = read(
+        metadata__deletionTimestamp="2026-11-24T21:45:00Z", metadata__annotations={"tenbin.dev/draining": "true"}
+    )
+    assert found.phase is Phase.TERMINATING
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_is_over_is_no_replica(phase: str) -> None:
+    assert pod_states.read(changed(status__phase=phase), server_time=SERVER_TIME) is None
+
+
+@pytest.mark.parametrize(
+    "labels", [{}, {"tenbin.dev/service": "chat", "tenbin.dev/role": "x", "tenbin.dev/pool": "l4"}]
+)
+def test_a_pod_of_something_else_is_no_replica(labels: dict[str, str]) -> None:
+    assert pod_states.read(changed(metadata__labels=labels), server_time=SERVER_TIME) is None
+
+
+def test_ages_go_by_the_clock_of_the_api_server_alone() -> None:
+    found = pod_states.read(READY_POD, server_time=None)
+    assert found is not None
+    assert found.starting_s == 0.0
+    early = pod_states.read(READY_POD, server_time=SERVER_TIME - 500)
+    assert early is not None
+    assert early.starting_s == 0.0
+
+
+def test_the_usual_port_is_taken_where_none_is_named() -> None:
+    assert read(spec__containers=[{"name": "engine"}]).port == 8000

@@ -1,0 +1,105 @@
+"""Reading engines over HTTP: those that hang, lie or flood harm no other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+from aiohttp import web
+from tenbin_planner.controller import scraper
+from tenbin_planner.controller.adapters import VLLM
+from tenbin_planner.decide.observation import Absent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@contextlib.asynccontextmanager
+async def engine(handler: Handler) -> AsyncIterator[int]:
+    app = web.Application()
+    app.add_routes([web.get("/metrics", handler)])
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def good(_request: web.Request) -> web.StreamResponse:
+    return web.Response(text="vllm:num_requests_running 3\nvllm:generation_tokens_total 10\n")
+
+
+async def scrape(*ports: int) -> list[scraper.Scraped | Absent]:
+    targets = [
+        scraper.Target(pod=f"p{index}", host="127.0.0.1", port=port, adapter=VLLM) for index, port in enumerate(ports)
+    ]
+    async with aiohttp.ClientSession() as session:
+        found = await scraper.Scraper(session).scrape(targets)
+    return [found[target.pod] for target in targets]
+
+
+async def test_an_engine_says_what_it_does() -> None:
+    async with engine(good) as port:
+        [found] = await scrape(port)
+    assert isinstance(found, scraper.Scraped)
+    assert (found.reading.running, found.reading.waiting, found.counters.generated) == (3.0, None, 10.0)
+
+
+async def test_a_hanging_engine_is_absent_and_the_others_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scraper, "TIMEOUT_S", 0.2)
+
+    async def hang(_request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    async with engine(hang) as hanging, engine(good) as port:
+        silent, talking = await scrape(hanging, port)
+    assert silent == Absent(why="TimeoutError")
+    assert isinstance(talking, scraper.Scraped)
+
+
+async def test_a_flood_is_cut_off() -> None:
+    async def flood(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(200):
+                await response.write(b"x" * 65536)
+        return response
+
+    async with engine(flood) as port:
+        assert await scrape(port) == [Absent(why="ValueError: more than 2097152 bytes")]
+
+
+async def test_an_error_status_is_no_page() -> None:
+    async def broken(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=500, text="vllm:num_requests_running 3\n")
+
+    async with engine(broken) as port:
+        assert await scrape(port) == [Absent(why="ValueError: status 500")]
+
+
+async def test_a_closed_port_is_absent() -> None:
+    async with engine(good) as port:
+        pass
+    [found] = await scrape(port)
+    assert isinstance(found, Absent)
+    assert found.why.startswith("ClientConnectorError: Cannot connect to host 127.0.0.1")
+
+
+async def test_bytes_that_are_no_text_say_nothing() -> None:
+    async def noise(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=bytes(range(256)) * 10)
+
+    async with engine(noise) as port:
+        [found] = await scrape(port)
+    assert isinstance(found, scraper.Scraped)
+    assert found.reading.running is None
