@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -102,7 +103,7 @@ def _configure_logs() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )
 
 

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 FOLDER = pathlib.Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent))
 RESULT = FOLDER.parents[1] / ".tenbin" / "bench.json"
 Figures = dict[str, float | str]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_a_step_is_answered_in_one_jump_and_given_back() -> None:
     assert totals[0] == totals[-1] == 1
     assert max(totals) >= 3
     assert {"forecast", "hold", "scale-down", "minimum"} <= set(reasons(made))
-    rises = [after - before for before, after in zip(totals, totals[1:], strict=False) if after > before]
+    rises = [after - before for before, after in itertools.pairwise(totals) if after > before]
     assert len(rises) <= 3, f"grew in {len(rises)} steps: {totals}"
     assert not made.failures
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -13,6 +14,7 @@ from support import planning
 from support.waiting import until
 from tenbin._layout import planner as layout_of_planner
 from tenbin_local.environment import certificates, cluster, control_plane, identity, kubeconfigs, layout, processes
+from tenbin_local.errors import LocalError
 from tenbin_local.toolchain import cache
 from tenbin_planner import kubernetes_access
 
@@ -92,7 +94,10 @@ class Api:
         for name in (planning.SPOT, planning.ON_DEMAND):
             self.tell(name, 0)
         for pod in self.client.get(f"{_CORE}/pods")["items"]:
-            self.client._call("DELETE", f"{_CORE}/pods/{pod['metadata']['name']}", params={"gracePeriodSeconds": "0"})
+            with contextlib.suppress(LocalError):  # its ReplicaSet may have been quicker
+                self.client._call(
+                    "DELETE", f"{_CORE}/pods/{pod['metadata']['name']}", params={"gracePeriodSeconds": "0"}
+                )
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
         for path in (f"{_CORE}/configmaps", leases):
             for item in self.client.get(path)["items"]:
@@ -173,10 +178,10 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 @pytest.fixture
-def api(control: Api) -> Iterator[Api]:
+def api(control: Api) -> Api:
     """The API server with two workloads that run nothing."""
     control.reset()
-    yield control
+    return control
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from support import planning
 from tenbin_planner.controller.documents import Documents, NoDocumentError
 
 GOOD = planning.document().to_json()
+KEYS = "cost, findings, namespace, planner, pools, services, stack, version, workloads"
 OTHER = planning.document(cost={"hourly_usd": "7.00"}).to_json()
 
 
@@ -45,7 +46,7 @@ def test_a_changed_document_replaces_it() -> None:
         ),
         (
             json.dumps({**json.loads(GOOD), "colour": "red"}),
-            "wire document has 1 problem:\n  - colour: unknown key. Allowed here: cost, findings, namespace, planner, pools, services, stack, version, workloads",
+            f"wire document has 1 problem:\n  - colour: unknown key. Allowed here: {KEYS}",
         ),
         (None, "ConfigMap tenbin-document is missing"),
     ],

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import pytest
 from support import planning
 from support.planning import ON_DEMAND, SPOT
 from support.waiting import until
+from tenbin_planner import kubernetes_access
 from tenbin_planner.controller.actuator import ClusterActuator
 from tenbin_planner.controller.cluster import Cluster, ClusterError, ConflictError
 from tenbin_planner.controller.documents import Documents
@@ -63,7 +65,7 @@ async def test_a_write_in_between_read_and_write_is_a_conflict(
     assert api.told(SPOT) == 3
 
 
-async def test_the_account_can_do_its_work_and_nothing_else(api: Api, account: ApiClient) -> None:
+async def test_the_account_can_do_its_work_and_nothing_else(account: ApiClient) -> None:
     cluster = Cluster(account, "tenbin")
     assert {item["metadata"]["name"] for item in await cluster.engine_deployments()} == {SPOT, ON_DEMAND, "other"}
     with pytest.raises(ClusterError, match=r'read scale of other: 403 deployments.apps "other" is forbidden'):
@@ -87,13 +89,13 @@ async def test_a_replica_is_marked_and_unmarked(api: Api, account: ApiClient) ->
     await actuator.carry_out(drain.Unmark(replica="gone"))
 
 
-async def test_ages_come_with_the_clock_of_the_api_server(api: Api, account: ApiClient) -> None:
+async def test_ages_come_with_the_clock_of_the_api_server(account: ApiClient) -> None:
     listed = await Cluster(account, "tenbin").engine_pods()
     assert listed.server_time is not None
     assert abs(listed.server_time - time.time()) < 5
 
 
-async def test_what_is_saved_is_loaded_by_the_next_planner(api: Api, account: ApiClient) -> None:
+async def test_what_is_saved_is_loaded_by_the_next_planner(account: ApiClient) -> None:
     cluster, documents = Cluster(account, "tenbin"), Documents()
     store = StateStore(cluster, documents, "test")
     assert await store.load() is None
@@ -107,19 +109,30 @@ async def test_what_is_saved_is_loaded_by_the_next_planner(api: Api, account: Ap
     assert await successor.kept_document() == GOOD.to_json()
 
 
-async def test_a_saved_state_that_is_broken_is_begun_anew(api: Api, account: ApiClient) -> None:
+async def test_a_saved_state_that_is_broken_is_begun_anew(account: ApiClient) -> None:
     cluster = Cluster(account, "tenbin")
     await cluster.put_config_map("tenbin-planner-state", {"memory.json": "{nonsense"}, {})
     assert await StateStore(cluster, Documents(), "test").load() is None
 
 
-async def test_an_api_server_that_cannot_be_reached_is_an_error_with_a_cause(account: ApiClient) -> None:
-    account.configuration.host = "https://127.0.0.1:1"
+async def test_an_api_server_that_cannot_be_reached_is_an_error_with_a_cause(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**api.environment(), "KUBERNETES_SERVICE_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    client = await kubernetes_access.connect(root=api.pod_root)
     with pytest.raises(ClusterError, match="list pods: the API server cannot be reached: ClientConnectorError"):
-        await Cluster(account, "tenbin").engine_pods()
+        await Cluster(client, "tenbin").engine_pods()
+    await client.close()
 
 
-async def test_one_of_two_planners_leads_and_the_other_takes_over(api: Api, account: ApiClient) -> None:
+async def begins_to_lead(leadership: LeaseLeadership) -> None:
+    async with asyncio.timeout(10):
+        while not leadership.is_leader:  # noqa: ASYNC110 - leadership has no event
+            await asyncio.sleep(0.1)
+
+
+async def test_one_of_two_planners_leads_and_the_other_takes_over(account: ApiClient) -> None:
     first, second = (LeaseLeadership(account, namespace="tenbin", identity=name) for name in ("a", "b"))
     tasks = []
     for leadership in (first, second):
@@ -128,23 +141,17 @@ async def test_one_of_two_planners_leads_and_the_other_takes_over(api: Api, acco
     assert (first.is_leader, second.is_leader) == (True, False)
     tasks[0].cancel()
     await first.release()
-    async with asyncio.timeout(10):
-        while not second.is_leader:
-            await asyncio.sleep(0.1)
+    await begins_to_lead(second)
     assert not first.is_leader
     tasks[1].cancel()
     await second.release()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_a_leader_that_cannot_renew_stops_leading(
-    api: Api, account: ApiClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_leader_that_cannot_renew_stops_leading(account: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     leadership = LeaseLeadership(account, namespace="tenbin", identity="a")
     task = asyncio.create_task(leadership.run())
-    async with asyncio.timeout(10):
-        while not leadership.is_leader:
-            await asyncio.sleep(0.1)
+    await begins_to_lead(leadership)
     task.cancel()
     monkeypatch.setattr("tenbin_planner.controller.leadership.RENEW_DEADLINE_S", 0.2)
     await asyncio.sleep(0.3)
@@ -199,8 +206,6 @@ class Planner:
 
 
 def _free_ports(count: int) -> list[int]:
-    import socket  # noqa: PLC0415
-
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for item in sockets:

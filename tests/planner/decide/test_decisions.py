@@ -67,16 +67,16 @@ def test_fewer_do_only_once_the_hold_is_over() -> None:
     observation = observe(ready(SPOT, 2), ready(ON_DEMAND, 2), rate=12)
     held = plan(observation, warm(needed_rps=15, seconds=20))
     assert wanted(held) == (2, 2)
-    assert reasons(held) == [
+    assert reasons(held)[0] == (
         "hold: 13.59 requests/s to be served in 25 s (12.00 now), a replica serves 10.00;"
         " fewer are not safe until 30 s agree"
-    ]
+    )
     agreed = plan(observation, warm(needed_rps=15))
     assert wanted(agreed) == (2, 0)
-    assert reasons(agreed) == [
+    assert reasons(agreed)[0] == (
         "scale-down: 13.59 requests/s to be served in 25 s (12.00 now), a replica serves 10.00,"
         " and no more was needed over the last 30 s"
-    ]
+    )
 
 
 def test_a_backlog_buys_what_works_it_off_in_time() -> None:

@@ -58,7 +58,7 @@ def test_unknown_seconds_are_not_taken_for_zero() -> None:
 def test_remembered_bins_count_where_arrivals_do_not_reach() -> None:
     young: list[int | None] = [10] * 10
     start = int(AT) - 10
-    bins = {index: 50 for index in range((start - 100) // 5, start // 5)}
+    bins = dict.fromkeys(range((start - 100) // 5, start // 5), 50)
     alone, remembered = of(young), of(young, bins=bins)
     assert remembered.level == pytest.approx(10, abs=0.1)
     assert remembered.deviation(25) < alone.deviation(25)
