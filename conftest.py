@@ -53,8 +53,6 @@ def check_command(words: list[str]) -> None:
         targets = set(TARGET.findall((ROOT / "Makefile").read_text()))
         assert set(words[1:]) <= targets, f"no such target: {words[1:]}"
         return
-    if words[:2] == ["uv", "run"]:
-        words = words[2:]
     assert words[0] == "tenbin", f"neither make nor tenbin: {shlex.join(words)}"
     from tenbin_cli.__main__ import app  # noqa: PLC0415 heavy, needed by few files
 

@@ -92,16 +92,19 @@ def _addresses(found: Status) -> Table:
     return table
 
 
-def _next_steps(found: Status) -> Table:
-    suffix = "" if found.environment == "local" else f" --env {found.environment}"
+def _next_steps(found: Status) -> Text:
+    """Say what to try next, each command on a line of its own, so that it can be copied from a narrow terminal."""
+    local = found.environment == "local"
+    which, option = ("", "") if local else (f" ENV={found.environment}", f" --env {found.environment}")
     steps = [
-        ("make load", "send traffic and watch the planner scale"),
-        (f"curl {found.planner_url}/plan", "the plan, with a reason for each number"),
-        (f"tenbin local status{suffix}", "what runs"),
-        (f"tenbin local exec{suffix} -- pulumi preview --stack {found.stack}", "try a change of the stack file"),
-        (f"tenbin local down{suffix}", "remove all of it"),
+        ("send traffic and watch the planner scale", f"make load{which}"),
+        ("the plan, with a reason for each number", f"curl {found.planner_url}/plan"),
+        ("what runs", f"make status{which}"),
+        (
+            "try a change of the stack file",
+            f".venv/bin/tenbin local exec{option} -- pulumi preview --stack {found.stack}",
+        ),
+        ("remove all of it", f"make down{which}"),
     ]
-    table = Table.grid(padding=(0, 2))
-    for command, purpose in steps:
-        table.add_row(Text(command, "bold"), Text(purpose, "dim"))
-    return table
+    lines = [Text.assemble((f"{purpose}\n", "dim"), (f"  {command}", "bold")) for purpose, command in steps]
+    return Text("\n").join(lines)

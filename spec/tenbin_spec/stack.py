@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from tenbin_spec import catalogue
 from tenbin_spec.cost_cap import CostCap
@@ -18,6 +18,8 @@ from tenbin_spec.services import Service
 PROJECT = "tenbin"
 """Project of the reference program: the prefix of its configuration keys."""
 PREFIX = f"{PROJECT}:"
+RESERVED_PREFIX = "tenbin-"
+"""Begins the names of the gateway's own routes."""
 
 
 class Cluster(Frozen):
@@ -28,7 +30,14 @@ class Cluster(Frozen):
     context: Annotated[str, Text(r"[!-~]{1,253}", "a context of the kubeconfig", "staging")] | None = None
     """Context of the kubeconfig; its current one when absent."""
     namespace: Name = "tenbin"
-    """Namespace that everything of the stack lives in."""
+    """Namespace that everything of the stack lives in, and that the stack owns."""
+
+    @field_validator("namespace")
+    @classmethod
+    def _is_its_own(cls, value: str) -> str:
+        if value == "default" or value.startswith("kube-"):
+            raise ValueError(f"{value!r} is the cluster's own namespace. Allowed: any name but default and kube-*")
+        return value
 
 
 class Gateway(Frozen):
@@ -112,6 +121,9 @@ def _reference_problems(configuration: Mapping[str, Any]) -> list[Problem]:
 
 def _service_problems(name: str, service: Mapping[str, Any], pools: Mapping[str, Any]) -> list[Problem]:
     problems = []
+    if name.startswith(RESERVED_PREFIX):
+        message = f"names that begin with {RESERVED_PREFIX!r} are the gateway's own. Allowed: any other name"
+        problems.append(_problem(("services", name), message))
     engine = _mapping(service.get("engine"))
     wanted = service.get("pools")
     for index, pool in enumerate(wanted if isinstance(wanted, list | tuple) else ()):

@@ -130,6 +130,17 @@ CASES = {
         {"cost": ["30.00"]},
         "tenbin:cost: ['30.00'] is not a mapping of keys to values",
     ),
+    "namespace of the cluster": (
+        {"cluster": {"kind": "existing", "namespace": "kube-system"}},
+        (
+            "tenbin:cluster.namespace: 'kube-system' is the cluster's own namespace."
+            " Allowed: any name but default and kube-*"
+        ),
+    ),
+    "service named as the gateway's own": (
+        {"services": {"tenbin-picker": plain_stack()["services"]["chat"]}},
+        "tenbin:services.tenbin-picker: names that begin with 'tenbin-' are the gateway's own. Allowed: any other name",
+    ),
     "missing cap": ({"cost": {}}, "tenbin:cost.hourly_usd: is required and missing"),
     "image without tag": (
         {"services__chat__engine__image": "vllm/vllm-openai"},

@@ -97,7 +97,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def InstallDependencies(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802
         """Leaves an existing virtual environment as it is, else runs `uv sync` in the program's folder."""
         python = _python(request.info)
-        if python != sys.executable or (pathlib.Path(request.directory) / ".venv").exists():
+        folder = pathlib.Path(request.directory).absolute()
+        # The nearest one above counts as well: syncing one member of a workspace would empty the shared environment.
+        if python != sys.executable or any((place / ".venv").exists() for place in (folder, *folder.parents)):
             text = f"Dependencies come with {python}\n"
             yield language_pb2.InstallDependenciesResponse(stdout=text.encode())
             return
