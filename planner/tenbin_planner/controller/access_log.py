@@ -18,7 +18,7 @@ import grpc.aio
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 
-from tenbin_planner import demand
+from tenbin_planner import demand, listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -176,11 +176,7 @@ class AccessLogServer(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[mi
             options=[("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.so_reuseport", 0)],
         )
         als_pb2_grpc.add_AccessLogServiceServicer_to_server(self, server)
-        try:
-            bound: int = server.add_insecure_port(f"{host}:{port}")
-        except RuntimeError as error:
-            raise OSError(f"cannot listen on {host}:{port} for the access log: {error}") from error
-        await server.start()
+        bound = await listening.listen_grpc(server, host, port, whom="the access log")
         self._server = server
         return bound
 

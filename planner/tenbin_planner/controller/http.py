@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from tenbin_planner import listening
 from tenbin_planner.controller import metrics as metrics_module
 
 if TYPE_CHECKING:
@@ -49,14 +50,7 @@ async def serve(
     app.add_routes(
         [web.get("/plan", plan), web.get("/healthz", healthy), web.get("/readyz", ready), web.get("/metrics", page)]
     )
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError:
-        await runner.cleanup()
-        raise
-    return runner
+    return await listening.listen_http(app, host, port)
 
 
 def _say(text: str, *, is_good: bool) -> web.Response:

@@ -9,6 +9,7 @@ import grpc.aio
 import structlog
 from envoy.service.discovery.v3 import ads_pb2_grpc
 
+from tenbin_planner import listening
 from tenbin_planner.picker.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -45,11 +46,7 @@ class DiscoveryServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type:
         keepalive = [("grpc.keepalive_time_ms", 20_000), ("grpc.keepalive_timeout_ms", 10_000)]
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0), *keepalive])
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, server)
-        try:
-            bound: int = server.add_insecure_port(f"{host}:{port}")
-        except RuntimeError as error:
-            raise OSError(f"cannot listen on {host}:{port} for gateways: {error}") from error
-        await server.start()
+        bound = await listening.listen_grpc(server, host, port, whom="gateways")
         self._server = server
         return bound
 

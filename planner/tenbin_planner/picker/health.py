@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from tenbin_planner import listening
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,11 +34,4 @@ async def serve(host: str, port: int, *, is_ready: Callable[[], bool], metrics: 
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthy), web.get("/readyz", ready), web.get("/metrics", page)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError:
-        await runner.cleanup()
-        raise
-    return runner
+    return await listening.listen_http(app, host, port)
