@@ -18,7 +18,7 @@ def rates(target: str, ttft_ms: int, tpot_ms: int) -> tuple[float, ...]:
     return found.rates + found.edges if not found.infeasible else (0.0, 0.0)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(400, 2000), st.integers(45, 120), st.integers(0, 300), st.integers(0, 20))
 def test_tighter_thresholds_never_give_more(ttft_ms: int, tpot_ms: int, ttft_less: int, tpot_less: int) -> None:
     loose = rates("0.95", ttft_ms, tpot_ms)

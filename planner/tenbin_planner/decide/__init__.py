@@ -135,7 +135,7 @@ def _plan(
         workloads=tuple(workloads),
         hourly_usd=ledger.hourly_usd(),
         hourly_cap_usd=document.cost.hourly_usd,
-        notes=tuple(explain.foreign_counts(seen, memory)),
+        notes=tuple(explain.notes(seen, memory)),
         ignored=tuple(reader.ignored),
     )
 

@@ -70,35 +70,19 @@ def assess(
     seen = signals.read(observation, service, [item.name for item in workloads], reader)
     counts = _counts(document, workloads, observation, reader)
     lead_s = float(max((document.pools[item.pool].lead_time_s for item in workloads), default=0))
-    ahead_s = lead_s + document.planner.interval_s
+    ahead_s, hold_s = lead_s + document.planner.interval_s, hold.LEADS * lead_s
     remembered = _remember(memory.service(service), agreed, seen, observation.at)
     foreseen = _forecast(seen, remembered, agreed, at=observation.at, ahead_s=ahead_s)
     known = _cheapest_capacity(workloads, capacities)
-    needed = (
-        None
-        if foreseen is None or known is None
-        else _needed(foreseen, agreed, seen, counts, known, lead_s=lead_s, ahead_s=ahead_s)
-    )
-    is_warm = remembered.observed_s >= max(lead_s, WARM_AFTER_S)
-    hold_s = hold.LEADS * lead_s
-    if needed is not None:
-        needs = hold.remember(
-            remembered.needs,
-            at=observation.at,
-            rate=needed.until_lead,
-            hold_s=hold_s,
-            interval_s=document.planner.interval_s,
-        )
+    needed = None
+    if foreseen is not None and known is not None:
+        needed = _needed(foreseen, agreed, seen, counts, known, lead_s=lead_s, ahead_s=ahead_s)
+        now, interval_s = observation.at, document.planner.interval_s
+        needs = hold.remember(remembered.needs, at=now, rate=needed.until_lead, hold_s=hold_s, interval_s=interval_s)
         remembered = dataclasses.replace(remembered, needs=needs)
+    is_warm = remembered.observed_s >= max(lead_s, WARM_AFTER_S)
     buy, keep = _rates(agreed, seen, needed, remembered, is_warm=is_warm, is_known=known is not None, hold_s=hold_s)
-    demand = allocate.Demanded(
-        service=service,
-        buy_rps=buy,
-        keep_rps=keep,
-        least=agreed.replicas.min,
-        most=agreed.replicas.max,
-        options=tuple(_option(item, capacities, counts, memory, observation.at) for item in workloads),
-    )
+    options = tuple(_option(item, capacities, counts, memory, observation.at) for item in workloads)
     return Assessment(
         at=observation.at,
         service=service,
@@ -108,14 +92,27 @@ def assess(
         counts=counts,
         capacity=known,
         lead_s=lead_s,
-        ahead_s=ahead_s,
         hold_s=hold_s,
+        ahead_s=ahead_s,
         forecast=foreseen,
         is_warm=is_warm,
         needed=needed,
-        demand=demand,
+        demand=_demanded(agreed, service, options, buy_rps=buy, keep_rps=keep),
         memory=remembered,
         closed_until={item.name: memory.workload(item.name).closed_until for item in workloads},
+    )
+
+
+def _demanded(
+    agreed: DocumentService, service: str, options: tuple[allocate.Option, ...], *, buy_rps: float, keep_rps: float
+) -> allocate.Demanded:
+    return allocate.Demanded(
+        service=service,
+        buy_rps=buy_rps,
+        keep_rps=keep_rps,
+        least=agreed.replicas.min,
+        most=agreed.replicas.max,
+        options=options,
     )
 
 

@@ -184,10 +184,12 @@ def _remarks(seen: Assessment) -> Iterator[Because]:
         yield Because(reason=Reason.STUCK_PENDING, detail=f"{stuck} replicas wait for a node in vain")
 
 
-def foreign_counts(services: Sequence[Assessment], memory: Memory) -> Iterator[str]:
-    """Yield, in words, each count that somebody else wrote."""
+def notes(services: Sequence[Assessment], memory: Memory) -> Iterator[str]:
+    """Yield, in words, what was noticed besides: counts that somebody else wrote, replicas whose nodes are gone."""
     for seen in services:
         for name, counts in sorted(seen.counts.items()):
             written = memory.workload(name).written
             if written is not None and written != counts.told:
                 yield f"{name} is set to {counts.told} by somebody else; this planner asked for {written}"
+            if counts.lost:
+                yield f"{name} has {counts.lost} replicas on nodes that do not answer; others make up for them"

@@ -268,6 +268,7 @@ def test_stuck_replicas_stay_pending_where_nothing_else_is_to_be_had() -> None:
 def test_a_lost_replica_is_made_up_for() -> None:
     found = plan(observe(workload(SPOT, replica("a"), replica("b", Phase.LOST)), rate=9.5), warm(needed_rps=16))
     assert wanted(found) == (2, 1)  # one serves, one is lost with its node, so the other pool helps
+    assert found.notes == ("chat-serve-l4-spot has 1 replicas on nodes that do not answer; others make up for them",)
 
 
 def test_a_draining_replica_is_taken_back_before_another_is_bought() -> None:
