@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import typer
 from rich.console import Console
 from tenbin_spec.problems import TenbinError
@@ -16,6 +18,7 @@ app.command("load")(load.load)
 
 def main() -> None:
     """Run the command; what is wrong with the input or the machine is told in words, without a trace."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
     except TenbinError as error:
@@ -23,6 +26,11 @@ def main() -> None:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def _terminated(_number: int, _frame: object) -> None:
+    """End as on an error, so that what was started is ended too."""
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _escaped(error: TenbinError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 from collections.abc import Mapping
 
@@ -52,12 +53,17 @@ def deploy(layout: Layout, stack: str, variables: Mapping[str, str], step: Step)
             text=True,
         ) as process,
     ):
-        for line in process.stdout or ():
-            out.write(line)
-            out.flush()
-            lines.append(line.rstrip())
-            if match := _RESOURCE.match(line):
-                step.note(f"{match[2].rpartition(':')[2]} {match[3]}")
+        try:
+            for line in process.stdout or ():
+                out.write(line)
+                out.flush()
+                lines.append(line.rstrip())
+                if match := _RESOURCE.match(line):
+                    step.note(f"{match[2].rpartition(':')[2]} {match[3]}")
+        except SystemExit:
+            # A terminal's Ctrl-C reaches the engine by itself; a SIGTERM to this process does not.
+            process.send_signal(signal.SIGINT)
+            raise
     if process.returncode != 0:
         raise LocalError(f"pulumi up of stack {stack!r} failed; all of its output is in {log}:\n{_diagnostics(lines)}")
     return summary(lines)

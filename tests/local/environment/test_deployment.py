@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,3 +60,35 @@ def test_a_failing_program_is_told_with_the_engines_diagnostics(place: Layout, t
     assert first == f"pulumi up of stack 'local' failed; all of its output is in {place.log('pulumi')}:"
     assert any("ValueError: the balance has one pan" in line for line in rest)
     assert "the balance has one pan" in place.log("pulumi").read_text()
+
+
+def test_the_engine_is_told_to_end_when_this_process_is(
+    place: Layout, tools: Toolchain, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = commands.variables(place, tools, "local")
+    engine = tmp_path / "engine" / "pulumi"
+    engine.parent.mkdir()
+    engine.write_text(
+        f'#!/bin/bash\n[ $1 = up ] || exec {tools.programs["pulumi"].path} "$@"\n'
+        f"trap 'echo told > {tmp_path}/end; exit 1' INT\necho at work\nfor _ in $(seq 200); do sleep 0.1; done\n"
+    )
+    engine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{engine.parent}:{variables['PATH']}")
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    killer = threading.Thread(target=_terminate_once, args=(place.log("pulumi"), "at work"))
+    killer.start()
+    try:
+        with Report().step("up") as step, pytest.raises(SystemExit):
+            deployment.deploy(place, "local", {**variables, "PATH": os.environ["PATH"]}, step)
+    finally:
+        killer.join()
+        signal.signal(signal.SIGTERM, previous)
+    assert (tmp_path / "end").read_text() == "told\n"
+
+
+def _terminate_once(log: pathlib.Path, text: str) -> None:
+    """Send SIGTERM to this process as soon as a log holds a text, or after a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (log.exists() and text in log.read_text()):
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
