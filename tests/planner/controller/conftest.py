@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import pathlib
-import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import planning
+from support import control_planes, planning
 from support.waiting import until
 from tenbin._layout import planner as layout_of_planner
-from tenbin_local.environment import certificates, cluster, control_plane, identity, kubeconfigs, layout, processes
+from tenbin_local.environment import certificates, cluster, identity
 from tenbin_local.errors import LocalError
-from tenbin_local.toolchain import cache
 from tenbin_planner import kubernetes_access
 
 if TYPE_CHECKING:
@@ -153,28 +150,11 @@ def _pod_root(folder: pathlib.Path, client: cluster.Cluster, pki: certificates.P
 
 @pytest.fixture(scope="session")
 def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    tools = {}
-    for part in control_plane.PARTS:
-        tools[part] = cache.Cache().program(part, "3.6.8" if part == "etcd" else "1.36.3")
-        if not tools[part].exists():
-            pytest.skip(f"{part} is not in the toolchain cache")
     root = tmp_path_factory.mktemp("checkout")
-    place = layout.Layout(root=root / ".tenbin" / "planner", checkout=root)
-    own = identity.load_or_create(place, cache.cache_root())
-    try:
-        pki = certificates.ensure(place.pki, own)
-        kubeconfigs.write_all(place, own, pki)
-        with cluster.Cluster(place.pki, own) as client:
-            control_plane.ControlPlane(place, own, pki, client).start(tools)
-            _furnish(client)
-            yield Api(client=client, own=own, pod_root=_pod_root(root / "pod", client, pki))
-    finally:
-        for part in control_plane.PARTS:  # nothing is kept, so nobody is asked to end in good order
-            record = processes.running(place, part)
-            if record is not None:
-                os.kill(record.pid, signal.SIGKILL)
-        control_plane.stop(place)
-        identity.release(place, cache.cache_root())
+    with control_planes.run(root, "planner") as found:
+        _furnish(found.client)
+        pod_root = _pod_root(root / "pod", found.client, found.pki)
+        yield Api(client=found.client, own=found.own, pod_root=pod_root)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tenbin_local.environment import certificates, cluster, control_plane, identity, kubeconfigs, layout, processes
-from tenbin_local.toolchain import cache
+from support import control_planes
+from tenbin_local.environment import cluster, control_plane, identity, layout, processes
 
 if TYPE_CHECKING:
     import pathlib
@@ -77,30 +77,10 @@ class Api:
 
 @pytest.fixture(scope="session")
 def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    tools = {}
-    for part in control_plane.PARTS:
-        tools[part] = cache.Cache().program(part, "3.6.8" if part == "etcd" else "1.36.3")
-        if not tools[part].exists():
-            pytest.skip(f"{part} is not in the toolchain cache")
-    root = tmp_path_factory.mktemp("checkout")
-    place = layout.Layout(root=root / ".tenbin" / "picker", checkout=root)
-    own = identity.load_or_create(place, cache.cache_root())
-    try:
-        pki = certificates.ensure(place.pki, own)
-        kubeconfigs.write_all(place, own, pki)
-        with cluster.Cluster(place.pki, own) as client:
-            plane = control_plane.ControlPlane(place, own, pki, client)
-            plane.start(tools)
-            while not client.get("/api/v1/namespaces/default/serviceaccounts")["items"]:
-                time.sleep(0.1)  # pods are forbidden before the controller manager made the account
-            yield Api(plane=plane, place=place, own=own, tools=tools, client=client)
-    finally:
-        for part in control_plane.PARTS:  # nothing is kept, so nobody is asked to end in good order
-            record = processes.running(place, part)
-            if record is not None:
-                os.kill(record.pid, signal.SIGKILL)
-        control_plane.stop(place)
-        identity.release(place, cache.cache_root())
+    with control_planes.run(tmp_path_factory.mktemp("checkout"), "picker") as found:
+        while not found.client.get("/api/v1/namespaces/default/serviceaccounts")["items"]:
+            time.sleep(0.1)  # pods are forbidden before the controller manager made the account
+        yield Api(plane=found.plane, place=found.place, own=found.own, tools=found.tools, client=found.client)
 
 
 @pytest.fixture
