@@ -17,7 +17,7 @@ from tenbin_spec.engines import Engine, EngineKind
 from tenbin_spec.objectives import Slo
 from tenbin_spec.placements import Placement, placements
 from tenbin_spec.problems import ConfigurationError, Problem, problems_of
-from tenbin_spec.profiles import ApiServer, EngineProfile, ForwardPass
+from tenbin_spec.profiles import ApiServer, EngineProfile
 from tenbin_spec.quantities import Frozen, Name, Usd
 from tenbin_spec.services import ReplicaRange, Role
 from tenbin_spec.stack import Stack
@@ -190,7 +190,7 @@ def effective_profile(profile: EngineProfile, engine: Engine) -> EngineProfile:
     return profile.model_copy(
         update={
             "limits": narrowed,
-            "forward": ForwardPass(**{name: value * scale for name, value in profile.forward}),
+            "forward": profile.forward.scaled(scale),
             "api": ApiServer(**{name: value * scale for name, value in profile.api}),
         }
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from tenbin_spec.objectives import Objective
-from tenbin_spec.profiles import EngineProfile
+from tenbin_spec.profiles import EngineProfile, curve_ms
 from tenbin_spec.workload import Workload
 
 
@@ -21,10 +21,9 @@ class Floor:
 def floor(profile: EngineProfile, *, input_tokens: int, output_tokens: int) -> Floor:
     """Return the times of one request alone on a replica.
 
-    TTFT = API time + forward passes of the chunked prompt, TPOT = one decode pass at batch 1 over the mean context
-    (`ForwardPass` has the formula of a pass; the API process works on a token during the next pass). A prompt of n
-    tokens in chunks takes passes * base + n * per_prefill_token + n^2 / 2 * per_prefill_context, since the chunks'
-    contexts add up to the same triangle however it is cut.
+    TTFT = API time + forward passes of the prompt in chunks, TPOT = one decode pass at batch 1 over the mean context
+    (`ForwardPass` has the formula of a pass; the API process works on a token during the next pass). The chunks'
+    contexts add up to half the square of the prompt, however it is cut.
 
     Raises:
         ValueError: when a count is below 1.
@@ -32,15 +31,14 @@ def floor(profile: EngineProfile, *, input_tokens: int, output_tokens: int) -> F
     if input_tokens < 1 or output_tokens < 1:
         raise ValueError(f"token counts must be 1 or more, not {input_tokens} in, {output_tokens} out")
     forward, api = profile.forward, profile.api
-    passes = -(-input_tokens // profile.limits.max_num_batched_tokens)
-    prefill = (
-        passes * forward.base_ms
-        + input_tokens * forward.per_prefill_token_ms
-        + input_tokens**2 / 2 * forward.per_prefill_context_ms
+    whole, rest = divmod(input_tokens, profile.limits.max_num_batched_tokens)
+    chunks = [profile.limits.max_num_batched_tokens] * whole + [rest] * (rest > 0)
+    prefill = input_tokens**2 / 2 * forward.per_prefill_context_ms + sum(
+        curve_ms(forward.decode_ms, 0) + curve_ms(forward.prefill_ms, chunk) for chunk in chunks
     )
     ttft = api.per_request_ms + prefill + api.per_output_token_ms
     context = input_tokens + output_tokens / 2
-    tpot = forward.base_ms + forward.per_sequence_ms + context * forward.per_kv_token_ms
+    tpot = curve_ms(forward.decode_ms, 1) + curve_ms(forward.kv_ms, context)
     return Floor(ttft_ms=ttft, tpot_ms=tpot, e2e_ms=ttft + (output_tokens - 1) * tpot)
 
 

@@ -88,10 +88,9 @@ def test_an_objective_below_one_empty_replica_is_found_for_each_pool() -> None:
 def test_floor_by_hand() -> None:
     plain = PROFILE.model_dump(mode="json")
     plain["forward"] = {
-        "base_ms": 10.0,
-        "per_sequence_ms": 1.0,
-        "per_kv_token_ms": 0.01,
-        "per_prefill_token_ms": 0.1,
+        "decode_ms": [[0, 10.0], [100, 110.0]],
+        "kv_ms": [[0, 0.0], [1000, 10.0]],
+        "prefill_ms": [[0, 0.0], [100, 10.0]],
         "per_prefill_context_ms": 0.001,
     }
     plain["api"] = {"per_request_ms": 2.0, "per_output_token_ms": 0.5}

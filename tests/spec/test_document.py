@@ -60,7 +60,7 @@ def test_a_time_scale_scales_what_the_planner_believes() -> None:
     (slow, _), (plain, _) = (document_of(item, "dev").workloads for item in (stack(**SLOW), stack()))
     assert slow.profile is not None
     assert plain.profile is not None
-    assert slow.profile.forward.base_ms == 2 * plain.profile.forward.base_ms
+    assert slow.profile.forward == plain.profile.forward.scaled(2)
     assert slow.profile.api.per_request_ms == 2 * plain.profile.api.per_request_ms
 
 

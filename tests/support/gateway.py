@@ -81,6 +81,8 @@ class Engine:
     breaks_after: int | None = None
     raw: list[bytes] | None = None
     """Written as they are in the place of all else."""
+    held: asyncio.Event | None = None
+    """While it is not set, streams wait before their last token."""
     requests: list[web.Request] = dataclasses.field(default_factory=list)
     running: int = 0
     address: str = ""
@@ -139,6 +141,8 @@ class Engine:
             if number == self.breaks_after and request.transport is not None:
                 request.transport.abort()
                 return
+            if self.held is not None and number == self.tokens - 1:
+                await self.held.wait()
             await response.write(event(f"token {number}"))
             await asyncio.sleep(self.gap_s)
         if self.says_usage:

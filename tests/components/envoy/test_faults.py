@@ -45,20 +45,22 @@ async def test_a_busy_replica_gets_the_fewest_requests() -> None:
 
 
 async def test_a_stream_on_a_drained_engine_finishes_while_new_requests_go_elsewhere() -> None:
-    async with Engine(tokens=60) as drained, Engine(tokens=1) as other, Gateway() as gateway:
+    async with Engine(tokens=20) as drained, Engine(tokens=1) as other, Gateway() as gateway:
         gateway.publish({"chat": [drained]})
         await _reaches(gateway, drained)
         drained.requests.clear()
+        drained.held = asyncio.Event()
         streams = [asyncio.create_task(gateway.post()) for _ in range(5)]
         await until(lambda: drained.running == 5)
         gateway.publish({"chat": [other]})
         await _reaches(gateway, other)
         assert [status for status, _ in await _send(gateway, 10)] == [200] * 10
         assert drained.running == 5
+        drained.held.set()
         for stream in streams:
             status, body = await stream
             assert status == 200
-            assert body.count("token") == 60
+            assert body.count("token") == 20
             assert body.endswith("data: [DONE]\n\n")
         assert len(drained.requests) == 5
 

@@ -96,9 +96,9 @@ def test_a_broken_profile_file_is_refused_with_its_key(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plain = json.loads(catalogue.profiles()[PROFILE].model_dump_json())
-    plain["forward"]["base_ms"] = -1
+    plain["forward"]["per_prefill_context_ms"] = -1
     file = tmp_path / "broken.json"
     file.write_text(json.dumps(plain))
     with pytest.raises(SystemExit):
         arguments.parse(["m", "--profile", str(file)])
-    assert "forward.base_ms" in capsys.readouterr().err
+    assert "forward.per_prefill_context_ms" in capsys.readouterr().err
