@@ -36,10 +36,11 @@ def floor(profile: EngineProfile, *, input_tokens: int, output_tokens: int) -> F
     prefill = input_tokens**2 / 2 * forward.per_prefill_context_ms + sum(
         curve_ms(forward.decode_ms, 0) + curve_ms(forward.prefill_ms, chunk) for chunk in chunks
     )
-    ttft = api.per_request_ms + prefill + api.per_output_token_ms
+    first = api.per_request_ms + prefill + api.per_output_token_ms
+    ttft = first + api.first_token_ms
     context = input_tokens + output_tokens / 2
     tpot = curve_ms(forward.decode_ms, 1) + curve_ms(forward.kv_ms, context)
-    return Floor(ttft_ms=ttft, tpot_ms=tpot, e2e_ms=ttft + (output_tokens - 1) * tpot)
+    return Floor(ttft_ms=ttft, tpot_ms=tpot, e2e_ms=max(ttft, first + (output_tokens - 1) * tpot))
 
 
 def broken_thresholds(objective: Objective, workload: Workload, profile: EngineProfile) -> tuple[str, ...]:

@@ -118,6 +118,8 @@ class ApiServer(Frozen):
 
     per_request_ms: Coefficient
     per_output_token_ms: Coefficient
+    first_token_ms: Coefficient = 0.0
+    """What the first token of an answer takes longer to reach its client; the process is free meanwhile."""
 
 
 class EngineProfile(Frozen):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tenbin_planner import demand, loop, ports
 from tenbin_planner.decide import capacity, drain, memory, observation
-from tenbin_planner.model import scheduler
+from tenbin_planner.model import stepwise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ class Pod:
 
     name: str
     workload: DocumentWorkload
-    engine: scheduler.Replica
+    engine: stepwise.Replica
     asked_s: float
     ready_s: float
     """Infinite while it finds no node."""
@@ -77,8 +77,8 @@ class World:
         self._pods: list[Pod] = []
         self._names = 0
         self._next_row = 0
-        self._sequences: list[tuple[int, scheduler.Sequence | None]] = []
-        self._unfinished: dict[int, scheduler.Sequence] = {}
+        self._sequences: list[tuple[int, stepwise.Sequence | None]] = []
+        self._unfinished: dict[int, stepwise.Sequence] = {}
         self._heard_s = -math.inf
 
     # --- ports
@@ -186,7 +186,7 @@ class World:
         for pod in ready:
             self._drive(pod, at)
         pod = min(ready, key=lambda item: (item.engine.in_flight, item.name))
-        request = scheduler.Request(
+        request = stepwise.Request(
             id=row,
             arrival_ms=at * 1000,
             input_tokens=int(self._arrivals.input_tokens[row]),
@@ -202,7 +202,7 @@ class World:
         while pod.engine.next_ms < to_s * 1000:
             pod.engine.step()
 
-    def _finish(self, row: int, sequence: scheduler.Sequence) -> None:
+    def _finish(self, row: int, sequence: stepwise.Sequence) -> None:
         at = float(self._arrivals.arrival_s[row])
         self._end(
             row,
@@ -249,7 +249,7 @@ class World:
                 Pod(
                     name=f"{name}-{self._names:03d}",
                     workload=workload,
-                    engine=scheduler.Replica(workload.profile),
+                    engine=stepwise.Replica(workload.profile),
                     asked_s=self.now_s,
                     ready_s=self.now_s + self._lead_s[workload.pool] if has_nodes else math.inf,
                 )

@@ -3,7 +3,7 @@
     arguments  command line, a subset of `vllm serve` and a few flags of its own
     protocol   OpenAI requests in, checked as vLLM checks them; errors out
     answers    OpenAI responses and server-sent events out
-    driver     the replica of `tenbin_planner.model.scheduler` in real time
+    driver     the replica of `tenbin_planner.model.stepwise` in real time
     metrics    the `vllm:` metrics page
     server     routes, draining and stopping
 

@@ -11,7 +11,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pydantic
-from tenbin_planner.model import scheduler
+from tenbin_planner.model import stepwise
 from tenbin_spec import catalogue
 from tenbin_spec.profiles import EngineProfile
 
@@ -98,7 +98,7 @@ def parse(arguments: Sequence[str]) -> Options:
     model = given.model_tag or given.model
     try:
         profile = _with_limits(find_profile(given.profile), given)
-        scheduler.Replica(profile)
+        stepwise.Replica(profile)
     except ValueError as error:
         parser.error(str(error))
     return Options(

@@ -13,10 +13,10 @@ import functools
 import math
 from typing import TYPE_CHECKING
 
-from tenbin_planner.model import scheduler
+from tenbin_planner.model import stepwise
 
 if TYPE_CHECKING:
-    from tenbin_planner.model.scheduler import Sequence, Step
+    from tenbin_planner.model.stepwise import Sequence, Step
 
     from tenbin_local.engine.metrics import EngineMetrics
     from tenbin_local.engine.protocol import Ask
@@ -88,7 +88,7 @@ class _InFlight:
 class Driver:
     """Drives one replica by the running event loop's clock."""
 
-    def __init__(self, replica: scheduler.Replica, metrics: EngineMetrics, *, time_scale: float) -> None:
+    def __init__(self, replica: stepwise.Replica, metrics: EngineMetrics, *, time_scale: float) -> None:
         self._replica = replica
         self._metrics = metrics
         self._seconds = time_scale / 1000
@@ -109,7 +109,7 @@ class Driver:
         now = self._loop.time()
         instant = max(self._virtual(now), self._replica.now_ms)
         self._catch_up(instant)
-        request = scheduler.Request(
+        request = stepwise.Request(
             id=self._next_id,
             arrival_ms=max(instant, self._replica.now_ms),
             input_tokens=ask.prompt_tokens,
@@ -173,20 +173,19 @@ class Driver:
         punctual = self._loop.time() + PUNCTUAL_S
         for position, sequence in enumerate(step.sequences):
             held = self._in_flight[sequence.request.id]
-            last = sequence.finished
-            due = self._origin + step.delivered_ms(position) * self._seconds
+            due = self._origin + step.delivered_ms[position] * self._seconds
             if due <= punctual:
-                self._deliver(held, last=last)
+                self._deliver(held)
             else:
-                self._loop.call_at(due, functools.partial(self._deliver, held, last=last))
+                self._loop.call_at(due, functools.partial(self._deliver, held))
 
-    def _deliver(self, held: _InFlight, *, last: bool) -> None:
+    def _deliver(self, held: _InFlight) -> None:
         if held.sequence.request.id not in self._in_flight:
             return
         now = self._loop.time()
         self._metrics.token(held.stream, now)
         held.stream.deliver(now)
-        if last:
+        if held.stream.delivered == held.sequence.request.output_tokens:
             del self._in_flight[held.sequence.request.id]
             self._metrics.answered(held.stream, held.sequence, now)
             self._note_idle()

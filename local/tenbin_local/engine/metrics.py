@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tenbin_planner.model import scheduler
+    from tenbin_planner.model import stepwise
 
     from tenbin_local.engine.driver import Stream
 
@@ -43,7 +43,7 @@ class EngineMetrics:
     """All series of one engine."""
 
     def __init__(
-        self, model_name: str, replica: scheduler.Replica, *, time_scale: float, buckets: Mapping[str, Sequence[float]]
+        self, model_name: str, replica: stepwise.Replica, *, time_scale: float, buckets: Mapping[str, Sequence[float]]
     ) -> None:
         """Register the series.
 
@@ -78,7 +78,7 @@ class EngineMetrics:
         """Count a request that the full queue refused."""
         self._rejections.inc()
 
-    def stepped(self, step: scheduler.Step) -> None:
+    def stepped(self, step: stepwise.Step) -> None:
         """Count a pass that ended."""
         prompts = [sequence.request.input_tokens for sequence in step.sequences if sequence.emitted == 1]
         prompt_tokens = sum(prompts)
@@ -100,7 +100,7 @@ class EngineMetrics:
         """Count a request that ended for one of `FINISHED_REASONS`."""
         self._finished[reason].inc()
 
-    def answered(self, stream: Stream, sequence: scheduler.Sequence, now: float) -> None:
+    def answered(self, stream: Stream, sequence: stepwise.Sequence, now: float) -> None:
         """Count a request whose whole answer was delivered at `now`, seconds of the event loop's clock."""
         ask = stream.ask
         self.finished(ask.finish_reason)

@@ -19,7 +19,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from tenbin_planner.model import scheduler
+from tenbin_planner.model import stepwise
 
 from tenbin_local.engine import answers, protocol
 from tenbin_local.engine.driver import Aborted, Driver, Stream
@@ -53,7 +53,7 @@ class EngineServer:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._state = State.SERVING
-        self._replica = scheduler.Replica(options.profile, max_queued=options.max_queued)
+        self._replica = stepwise.Replica(options.profile, max_queued=options.max_queued)
         self._metrics = EngineMetrics(
             options.served_names[0], self._replica, time_scale=options.time_scale, buckets=options.buckets
         )
@@ -65,11 +65,12 @@ class EngineServer:
         )
 
     async def start(self) -> str:
-        """Open the port and return the server's URL.
+        """Open the port, once the engine model is loaded, and return the server's URL.
 
         Raises:
             OSError: when the address cannot be bound.
         """
+        await asyncio.to_thread(stepwise.warm_up, self._options.profile)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._options.host, self._options.port, backlog=1024)
         await site.start()

@@ -14,6 +14,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from tenbin_spec.profiles import curve_ms
 
 from tenbin_planner.model import fleet, lengths
 
@@ -139,11 +140,21 @@ def capacity_table(
 def rate_bound(profile: EngineProfile, traffic: Traffic) -> float:
     """Return a rate, in requests per second, that one replica cannot keep up with however its batches fall.
 
-    Each request costs its prefill work and, for each further token, at least its share of a full batch's pass; the API
-    process is a server of its own.
+    Each prompt token costs at least its share of the pass that computes prompts best, each token of the answer at least
+    its share of the batch that decodes best; the API process is a server of its own.
     """
     mean_in, mean_out = traffic.input_tokens.mean, traffic.output_tokens.mean
-    engine_ms = drain_ms(profile, input_tokens=mean_in * 1000, output_tokens=mean_out * 1000, requests=1000) / 1000
+    limits, cost = profile.limits, profile.forward
+    context = mean_in + mean_out / 2
+    batches = sorted({min(2**power, limits.max_num_seqs) for power in range(limits.max_num_seqs.bit_length() + 1)})
+    token_ms = min(
+        (curve_ms(cost.decode_ms, batch) + curve_ms(cost.kv_ms, batch * context)) / batch
+        for batch in batches
+        if batch == 1 or batch * context <= limits.kv_tokens
+    )
+    amounts = {min(knot[0], limits.max_num_batched_tokens) for knot in cost.prefill_ms if knot[0]}
+    prompt_ms = min(curve_ms(cost.prefill_ms, tokens) / tokens for tokens in amounts | {limits.max_num_batched_tokens})
+    engine_ms: float = mean_out * token_ms + mean_in * (prompt_ms + cost.per_prefill_context_ms * mean_in / 2)
     return 1000 / max(engine_ms, api_ms(profile, output_tokens=mean_out))
 
 
@@ -155,8 +166,8 @@ def api_ms(profile: EngineProfile, *, output_tokens: float) -> float:
 def drain_ms(profile: EngineProfile, *, input_tokens: float, output_tokens: float, requests: int) -> float:
     """Return the time in which one replica works off a backlog with full batches, in milliseconds.
 
-    The number of passes follows from the tighter of the two limits, sequences and tokens in a pass; each pass pays the
-    base, each token its own cost. A lower bound for the last requests, whose batches are no longer full.
+    Answers take passes of the largest batch that sequences and KV cache allow, prompts the rest of the tokens of these
+    passes, and passes of their own beyond. A lower bound for the last requests, whose batches are no longer full.
 
     Args:
         profile: engine.
@@ -175,11 +186,14 @@ def drain_ms(profile: EngineProfile, *, input_tokens: float, output_tokens: floa
     limits, cost = profile.limits, profile.forward
     mean_in, mean_out = input_tokens / requests, output_tokens / requests
     batch = min(limits.max_num_seqs, requests, max(limits.kv_tokens / max(mean_in + mean_out, 1), 1))
-    passes = max(output_tokens / batch, (input_tokens + output_tokens) / limits.max_num_batched_tokens)
+    chunk = min(input_tokens, max(limits.max_num_batched_tokens - batch, 1))
+    decodes = output_tokens / batch
+    chunks = input_tokens / chunk if chunk else 0.0
     return (
-        passes * cost.base_ms
-        + output_tokens * (cost.per_sequence_ms + cost.per_kv_token_ms * (mean_in + mean_out / 2))
-        + input_tokens * (cost.per_prefill_token_ms + cost.per_prefill_context_ms * mean_in / 2)
+        decodes * (curve_ms(cost.decode_ms, batch) + curve_ms(cost.kv_ms, batch * (mean_in + mean_out / 2)))
+        + chunks * curve_ms(cost.prefill_ms, chunk)
+        + max(chunks - decodes, 0.0) * curve_ms(cost.decode_ms, 0)
+        + input_tokens * cost.per_prefill_context_ms * mean_in / 2
     )
 
 

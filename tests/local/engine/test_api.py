@@ -128,11 +128,11 @@ async def test_bad_requests_get_the_error_object_of_vllm(
 
 async def test_a_full_queue_answers_503(engine: Callable[..., Any]) -> None:
     client = await engine("--max-num-seqs", "1", "--max-num-queued-reqs", "1")
-    body = {"prompt": [1] * 10, "max_tokens": 8, "ignore_eos": True}
+    body = {"prompt": [1] * 10, "max_tokens": 60, "ignore_eos": True}
     running = asyncio.create_task(client.post(COMPLETIONS, body))
-    await asyncio.sleep(0.08)
+    await _until(client, "vllm:num_requests_running")
     waiting = asyncio.create_task(client.post(COMPLETIONS, body))
-    await asyncio.sleep(0.02)
+    await _until(client, "vllm:num_requests_waiting")
     status, answer = await client.post(COMPLETIONS, body)
     assert (status, answer["error"]["message"]) == (503, "The engine's queue is full. Try again later.")
     assert [(await task)[0] for task in (running, waiting)] == [200, 200]
@@ -150,3 +150,10 @@ async def test_the_other_routes_of_vllm_answer(engine: Callable[..., Any]) -> No
         ("chat", "m", 4096),
         ("chat-latest", "m", 4096),
     ]
+
+
+async def _until(client: Any, gauge: str) -> None:
+    """Wait until a gauge of the metrics page is 1."""
+    async with asyncio.timeout(30):
+        while (await client.metrics())[gauge] != 1:
+            pass

@@ -1,0 +1,76 @@
+"""When replicas serve: fixed, after a start-up that takes its time, until a drain, a death or a spot interruption."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from tenbin_spec.profiles import EngineProfile
+
+Z95 = 1.6448536269514722
+"""95th percentile of the standard normal distribution."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReplicaLife:
+    """When one replica serves, in seconds of the simulation."""
+
+    profile: EngineProfile
+    ready_s: float = 0.0
+    """It takes requests from then on."""
+    stop_s: float = math.inf
+    """The router sends it none from then on; it finishes what it has."""
+    kill_s: float = math.inf
+    """It is gone; requests in it fail."""
+
+
+def fixed(profile: EngineProfile, replicas: int) -> list[ReplicaLife]:
+    """Return replicas that serve from the start to the end."""
+    return [ReplicaLife(profile=profile)] * replicas
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LeadTime:
+    """Time from asking for a replica until it serves: log-normal by its median and 95th percentile.
+
+    Raises:
+        ValueError: unless 0 <= median <= 95th percentile < infinity.
+    """
+
+    median_s: float
+    p95_s: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.median_s <= self.p95_s < math.inf:
+            raise ValueError(
+                f"median_s {self.median_s}, p95_s {self.p95_s}; allowed are finite numbers, 0 <= median_s <= p95_s"
+            )
+
+    def sample(self, rng: np.random.Generator) -> float:
+        """Draw one lead time in seconds."""
+        if self.median_s in {0, self.p95_s}:
+            return self.median_s
+        sigma = math.log(self.p95_s / self.median_s) / Z95
+        return self.median_s * math.exp(sigma * float(rng.standard_normal()))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpotMarket:
+    """Interruptions of spot capacity: a Poisson process, each announced for a while before the node is gone."""
+
+    interruptions_per_hour: float
+    """Of one replica."""
+    notice_s: float = 120.0
+    """Warning before the node is gone (EC2: two minutes); the replica drains meanwhile."""
+
+    def interrupt(self, life: ReplicaLife, rng: np.random.Generator) -> ReplicaLife:
+        """Return a life that ends at the drawn interruption, if that comes before its own end."""
+        if self.interruptions_per_hour == 0:
+            return life
+        notice = life.ready_s + 3600 / self.interruptions_per_hour * float(rng.standard_exponential())
+        return dataclasses.replace(
+            life, stop_s=min(life.stop_s, notice), kill_s=min(life.kill_s, notice + self.notice_s)
+        )

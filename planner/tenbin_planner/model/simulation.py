@@ -1,0 +1,230 @@
+"""A fleet in virtual time, step-exact: requests, a router, and replicas that come, drain and die.
+
+Each request goes, when it arrives, to a replica that takes requests then. It is refused (failed) when its lengths
+exceed the engine's, shed by a full queue, finished, or in flight; requests in a replica that dies fail. The same
+requests, lives and seed give the same result, in one go or in pieces.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tenbin_spec import catalogue
+
+from tenbin_planner import compiling
+from tenbin_planner.model import replaying, state
+from tenbin_planner.model.arrivals import Arrivals
+from tenbin_planner.model.lives import fixed
+from tenbin_planner.model.results import FleetResult, Outcome
+from tenbin_planner.model.routing import Routing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from tenbin_spec.profiles import EngineProfile
+
+    from tenbin_planner.model.lives import ReplicaLife
+
+NO_LIMIT = 1 << 60
+
+
+def warm_up() -> None:
+    """Load the kernels, or compile them, which takes seconds once."""
+    FleetSimulation(Arrivals.of([], [], []), fixed(next(iter(catalogue.profiles().values())), 1)).advance(math.inf)
+
+
+def is_compiled() -> bool:
+    """Whether `warm_up` only has to load."""
+    return compiling.is_compiled(replaying.replay) and compiling.is_compiled(replaying.advance_all)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Service:
+    """How a fleet takes requests."""
+
+    routing: Routing = Routing.LEAST_REQUEST
+    seed: int = 0
+    """Of the random routing."""
+    max_queued: int | None = None
+    """Requests that may wait in one replica; more are shed (`--max-num-queued-reqs`). None: no limit."""
+    max_queued_tokens: int | None = None
+    """Prompt tokens that may wait in one replica (`--max-num-queued-tokens`). None: no limit."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits that are no limits.
+
+        Raises:
+            ValueError: naming the value.
+        """
+        for name, value in (("max_queued", self.max_queued), ("max_queued_tokens", self.max_queued_tokens)):
+            if value is not None and value < 0:
+                raise ValueError(f"{name} is {value}; allowed is 0 or more, or None")
+
+
+class FleetSimulation:
+    """A fleet that is driven piece by piece.
+
+    >>> from tenbin_planner.model.arrivals import Arrivals
+    >>> from tenbin_planner.model.lives import fixed
+    >>> from tenbin_planner.model.simulation import FleetSimulation
+    >>> from tenbin_spec import catalogue
+    >>> profile = catalogue.profiles()["simulated-l4-llama-3.1-8b-fp8-tp1-vllm-0.23"]
+    >>> simulation = FleetSimulation(Arrivals.of([0.0, 5.0], [300, 300], [2, 20]), fixed(profile, 1))
+    >>> simulation.advance(5.5)
+    >>> simulation.in_flight
+    array([1])
+    >>> simulation.advance(60.0)
+    >>> simulation.result().ttft_ms.round(2)
+    array([56.47, 56.47])
+    """
+
+    def __init__(
+        self, arrivals: Arrivals, lives: Sequence[ReplicaLife], service: Service | None = None, *, now_s: float = 0.0
+    ) -> None:
+        """Start with idle replicas.
+
+        Args:
+            arrivals: requests that will come.
+            lives: replicas from the beginning; more may join.
+            service: routing and limits.
+            now_s: the present; nothing happens before.
+
+        Raises:
+            ValueError: for a profile whose limits contradict each other.
+        """
+        self.arrivals = arrivals
+        self.now_s = now_s
+        """The instant up to which it has been driven, seconds."""
+        self._service = service or Service()
+        self._profiles: tuple[EngineProfile, ...] = tuple(dict.fromkeys(life.profile for life in lives))
+        self._lives = list(lives)
+        self._next_row = 0
+        self._model = state.model_of(self._profiles)
+        kinds = [self._profiles.index(life.profile) for life in lives]
+        self._state = state.empty_state(self._model, kinds, len(arrivals))
+        requests = self._state.requests
+        requests["arrival_ms"] = arrivals.arrival_s * 1000
+        requests["input_tokens"] = arrivals.input_tokens
+        requests["output_tokens"] = arrivals.output_tokens
+        requests["cached_tokens"] = arrivals.cached_tokens
+
+    def advance(self, until_s: float) -> None:
+        """Let all happen that happens before an instant, in seconds; the past is left as it is."""
+        if self._lives:
+            times, rules = self._times(), self._rules()
+            stop = int(np.searchsorted(self.arrivals.arrival_s, until_s, side="left"))
+            replaying.replay(self._model, self._state, times, rules, self._next_row, max(stop, self._next_row))
+            replaying.advance_all(self._model, self._state, times, until_s * 1000)
+        else:
+            stop = int(np.searchsorted(self.arrivals.arrival_s, until_s, side="left"))
+            self._state.requests["outcome"][self._next_row : stop] = state.FAILED
+        self._next_row = max(stop, self._next_row)
+        self.now_s = max(self.now_s, until_s)
+
+    def add(self, life: ReplicaLife) -> int:
+        """Have one more replica, and return its index."""
+        index = len(self._lives)
+        if life.profile not in self._profiles:
+            self._profiles = (*self._profiles, life.profile)
+            self._model = state.model_of(self._profiles)
+        self._lives.append(life)
+        self._state = state.with_replica(self._state, self._model, self._profiles.index(life.profile))
+        return index
+
+    def change(self, index: int, *, stop_s: float | None = None, kill_s: float | None = None) -> None:
+        """Have a replica drain or die at an instant, which must not lie in the past.
+
+        Raises:
+            ValueError: naming an instant that does.
+        """
+        for name, instant in (("stop_s", stop_s), ("kill_s", kill_s)):
+            if instant is not None and not instant >= self.now_s:
+                raise ValueError(f"{name} is {instant}; allowed is {self.now_s}, the present, or later")
+        life = self._lives[index]
+        self._lives[index] = dataclasses.replace(
+            life,
+            stop_s=life.stop_s if stop_s is None else stop_s,
+            kill_s=life.kill_s if kill_s is None else kill_s,
+        )
+
+    def copy(self) -> FleetSimulation:
+        """Return a fleet that goes on from here by itself."""
+        other = copy.copy(self)
+        vars(other).update(_lives=list(self._lives), _state=state.copied(self._state))
+        return other
+
+    @property
+    def lives(self) -> tuple[ReplicaLife, ...]:
+        """Replicas, in the order in which they joined."""
+        return tuple(self._lives)
+
+    @property
+    def in_flight(self) -> NDArray[np.int64]:
+        """Requests in each replica that are not finished, shape (replicas,)."""
+        return self._state.in_flight.copy()
+
+    @property
+    def queued(self) -> NDArray[np.int64]:
+        """Requests in each replica that wait for admission, shape (replicas,)."""
+        queued: NDArray[np.int64] = self._state.replicas["queued"].copy()
+        return queued
+
+    @property
+    def kv_usage(self) -> NDArray[np.float64]:
+        """Share of KV blocks in use in each replica, 0 to 1, shape (replicas,)."""
+        blocks = self._model.profiles["kv_blocks"][self._state.replicas["profile"]]
+        usage: NDArray[np.float64] = 1 - self._state.replicas["free_blocks"] / blocks
+        return usage
+
+    def result(self) -> FleetResult:
+        """Return what became of each request by now: what reaches its client later, or dies on the way, has not."""
+        requests, replicas = self._state.requests, self._state.replicas
+        arrival_ms = requests["arrival_ms"]
+        chosen = requests["replica"].astype(np.int64)
+        kills = np.array([*(life.kill_s * 1000 for life in self._lives), math.inf])[chosen]
+        ends = np.minimum(kills, self.now_s * 1000)
+        first = np.where(requests["first_ms"] < ends, requests["first_ms"], np.nan)
+        last = np.where(requests["last_ms"] < ends, requests["last_ms"], np.nan)
+        outcome = np.where(requests["outcome"] == state.WAITS, Outcome.IN_FLIGHT, requests["outcome"])
+        late = (outcome == Outcome.FINISHED) & ~np.isfinite(last)
+        outcome[late] = np.where(kills[late] <= self.now_s * 1000, Outcome.FAILED, Outcome.IN_FLIGHT)
+        gaps = requests["output_tokens"] - 1
+        return FleetResult(
+            arrivals=self.arrivals,
+            outcome=outcome.astype(np.uint8),
+            replica=chosen,
+            ttft_ms=first - arrival_ms,
+            tpot_ms=np.where(gaps > 0, (last - first) / np.maximum(gaps, 1), np.nan),
+            e2e_ms=last - arrival_ms,
+            preemptions=int(replicas["preemptions"].sum()),
+            events=int(replicas["events"].sum()) + self._next_row,
+            extrapolated=any(
+                state.is_extrapolated(self._profiles[replica["profile"]], replica) for replica in replicas
+            ),
+        )
+
+    def _times(self) -> replaying.Times:
+        count = len(self._lives)
+        return replaying.Times(
+            ready_ms=np.array([life.ready_s * 1000 for life in self._lives]),
+            stop_ms=np.array([life.stop_s * 1000 for life in self._lives]),
+            kill_ms=np.array([life.kill_s * 1000 for life in self._lives]),
+            takes=np.zeros(count, dtype=np.bool_),
+            scores=np.zeros(count),
+        )
+
+    def _rules(self) -> replaying.Rules:
+        service = self._service
+        answers = self.arrivals.output_tokens
+        return replaying.Rules(
+            routing=list(Routing).index(Routing(service.routing)),
+            seed=service.seed,
+            max_queued=NO_LIMIT if service.max_queued is None else service.max_queued,
+            max_queued_tokens=NO_LIMIT if service.max_queued_tokens is None else service.max_queued_tokens,
+            expected_output_tokens=float(answers.mean()) if answers.size else 1.0,
+        )
