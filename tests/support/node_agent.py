@@ -8,12 +8,12 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 from tenbin_local.environment import layout
+
+from support.waiting import PATIENCE_S, until
 
 POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
 NODES = {
@@ -37,22 +37,12 @@ NODES = {
             "gpus": 1,
             "cpu": "4",
             "memory": "16Gi",
-            "start_delay_s": 3.0,
+            "start_delay_s": 6.0,
         },
     ],
     "agent": {"restart_backoff_s": 1.0, "killed_node_delete_s": 2.0},
 }
 Json = dict[str, Any]
-T = TypeVar("T")
-
-
-def until(look: Callable[[], T | None], *, within_s: float = 15.0) -> T:
-    """What `look` returns once it is true."""
-    end = time.monotonic() + within_s
-    while not (found := look()):
-        assert time.monotonic() < end, f"still {found!r} after {within_s} s"
-        time.sleep(0.05)
-    return found
 
 
 @dataclasses.dataclass
@@ -71,7 +61,9 @@ class World:
         return dict(answer.json())
 
     def get(self, path: str) -> Json | None:
+        """The object; None where there is none."""
         answer = self.http.get(path)
+        assert answer.is_success or answer.status_code == httpx.codes.NOT_FOUND, answer.text
         return dict(answer.json()) if answer.is_success else None
 
     def run_pod(self, name: str, *, spec: Json | None = None, metadata: Json | None = None, **container: Any) -> None:
@@ -94,20 +86,27 @@ class World:
         statuses = ((self.pod(name) or {}).get("status") or {}).get("containerStatuses") or [{}]
         return statuses[0]
 
-    def wait_ready(self, name: str, within_s: float = 15.0) -> Json:
-        return until(lambda: (pod := self.pod(name)) and is_ready(pod) and pod, within_s=within_s)
+    def wait_ready(self, name: str) -> Json:
+        found: Json = until(lambda: (pod := self.pod(name)) and is_ready(pod) and pod)
+        return found
 
-    def wait_waiting(self, name: str, reason: str, within_s: float = 15.0) -> str:
-        """The message of the container once it waits for that reason."""
+    def wait_phase(self, name: str, phase: str) -> Json:
+        """The pod once it is in that phase."""
+        found: Json = until(lambda: (pod := self.pod(name)) and pod["status"].get("phase") == phase and pod)
+        return found
 
-        def message() -> str | None:
-            waiting = self.container(name).get("state", {}).get("waiting", {})
-            return waiting.get("message", "-") if waiting.get("reason") == reason else None
+    def wait_waiting(self, name: str, reason: str) -> Json:
+        """The container's report once it waits for that reason."""
 
-        return until(message, within_s=within_s)
+        def report() -> Json | None:
+            found = self.container(name)
+            return found if found.get("state", {}).get("waiting", {}).get("reason") == reason else None
 
-    def wait_gone(self, name: str, within_s: float = 15.0) -> None:
-        until(lambda: self.pod(name) is None, within_s=within_s)
+        waiting: Json = until(report)
+        return waiting
+
+    def wait_gone(self, name: str) -> None:
+        until(lambda: self.pod(name) is None)
 
     def delete(self, name: str, grace_s: int | None = None) -> None:
         body = {} if grace_s is None else {"gracePeriodSeconds": grace_s}
@@ -116,7 +115,8 @@ class World:
     def ask(self, name: str, path: str, port: int = 8000) -> str:
         """What the pod's server answers."""
         address = (self.pod(name) or {})["status"]["podIP"]
-        return httpx.get(f"http://{address}:{port}{path}", trust_env=False, timeout=5).raise_for_status().text
+        answer = httpx.get(f"http://{address}:{port}{path}", trust_env=False, timeout=PATIENCE_S)
+        return answer.raise_for_status().text
 
     def folder(self, name: str) -> pathlib.Path:
         return next(iter(self.place.pods.glob(f"default_{name}_*")))
@@ -152,7 +152,7 @@ class World:
     def end_agent(self, number: signal.Signals) -> int:
         assert self.agent
         self.agent.send_signal(number)
-        return self.agent.wait(15)
+        return self.agent.wait(PATIENCE_S)
 
     def write_nodes(self, content: Json) -> None:
         fresh = self.place.nodes.with_suffix(".new")

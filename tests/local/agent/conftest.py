@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from support.node_agent import NODES, World, until
+from support.node_agent import NODES, World
+from support.waiting import PATIENCE_S, until
 from tenbin_local.environment import access, certificates, cluster, control_plane, identity, kubeconfigs, layout
 from tenbin_local.environment import processes as environment_processes
 from tenbin_local.toolchain import cache
@@ -42,7 +43,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             access.grant_agent(client)
         context = ssl.create_default_context(cafile=str(pki.authority.certificate))
         context.load_cert_chain(pki.pair("admin").certificate, pki.pair("admin").key)
-        with httpx.Client(base_url=own.server, verify=context, trust_env=False) as http:
+        with httpx.Client(base_url=own.server, verify=context, trust_env=False, timeout=PATIENCE_S) as http:
             made = World(place=place, octet=own.octet, http=http)
             made.write_nodes(NODES)
             made.start_agent()

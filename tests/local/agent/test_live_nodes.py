@@ -10,12 +10,13 @@ import time
 from typing import Any
 
 import pytest
-from support.node_agent import NODES, World, is_ready, until
+from support.node_agent import NODES, World, is_ready
+from support.waiting import until
 from tenbin_local.agent import killed
 from tenbin_spec import contract
 
-pytestmark = pytest.mark.timeout(180)
-READY_PROBE = {"httpGet": {"path": "/ready", "port": 8000}, "periodSeconds": 1}
+pytestmark = pytest.mark.timeout(300)
+READY_PROBE = {"httpGet": {"path": "/ready", "port": 8000}, "periodSeconds": 1, "timeoutSeconds": 60}
 
 
 def on_pool(pool: str) -> dict[str, Any]:
@@ -63,8 +64,7 @@ def test_nodes_are_registered_with_capacity_labels_and_taints(world: World) -> N
     ]
     assert node["status"]["allocatable"]["nvidia.com/gpu"] == "1"
     until(lambda: not (world.get("/api/v1/nodes/system-0") or {})["spec"].get("taints"))
-    lease = world.get("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/fast-0")
-    assert lease
+    lease = until(lambda: world.get("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/fast-0"))
     assert lease["metadata"]["ownerReferences"][0]["uid"] == node["metadata"]["uid"]
 
 
@@ -82,7 +82,7 @@ def test_a_pool_with_a_start_delay_starts_containers_later_and_says_why(world: W
     assert message.startswith("simulated node of pool slow: image and weights arrive at 20")
     world.wait_ready("late")
     # Times in the API are whole seconds: the binding may count from up to 1 s before.
-    assert time.monotonic() - begun >= 2.0
+    assert time.monotonic() - begun >= 5.0
     world.delete("late", 0)
 
 
@@ -94,13 +94,13 @@ def test_a_killed_node_loses_its_pods_to_another_one_and_comes_back_when_revived
     assert before
 
     asyncio.run(killed.kill_node(world.place.kubeconfig, node))
-    until(lambda: not world.processes(), within_s=2)
+    until(lambda: not set(before) & set(world.processes()))
 
     def moved() -> bool:
         pods = world.pods("moves")
         return len(pods) == 1 and is_ready(pods[0]) and pods[0]["spec"]["nodeName"] != node
 
-    until(moved, within_s=20)
+    until(moved)
     assert node not in world.ready_nodes()
 
     # The dead stay dead over a restart of the agent.
@@ -118,23 +118,27 @@ def test_a_killed_node_loses_its_pods_to_another_one_and_comes_back_when_revived
 
 
 def test_a_node_whose_annotation_is_taken_away_in_time_runs_its_pods_again(world: World) -> None:
-    slow = copy.deepcopy(NODES)
-    slow["agent"]["killed_node_delete_s"] = 60.0
-    world.write_nodes(slow)
+    patient = copy.deepcopy(NODES)
+    patient["agent"]["killed_node_delete_s"] = 600.0
+    patient["pools"][1]["count"] = 2
+    world.write_nodes(patient)
+    until(lambda: "slow-1" in world.ready_nodes())  # the agent has read the file
     limits = {"limits": {contract.RESOURCE_GPU: "1"}}
     world.run_pod("survivor", spec=on_pool("fast"), resources=limits, readinessProbe=READY_PROBE)
     pod = world.wait_ready("survivor")
     node = pod["spec"]["nodeName"]
-    time.sleep(1.1)
+    before = world.processes()
+    assert before
     asyncio.run(killed.kill_node(world.place.kubeconfig, node))
-    until(lambda: not world.processes(), within_s=2)
+    until(lambda: not set(before) & set(world.processes()))
     asyncio.run(killed.revive_nodes(world.place.root, world.place.kubeconfig))
-    until(lambda: world.container("survivor")["restartCount"] == 1 and is_ready(world.pod("survivor") or {}))
+    until(lambda: world.container("survivor").get("restartCount") == 1 and is_ready(world.pod("survivor") or {}))
     after = world.pod("survivor")
     assert after
     assert after["status"]["podIP"] == pod["status"]["podIP"]
     world.delete("survivor", 0)
     world.write_nodes(NODES)
+    until(lambda: "slow-1" not in world.ready_nodes())
 
 
 def test_a_changed_nodes_file_adds_and_removes_nodes_and_a_wrong_one_changes_nothing(world: World) -> None:
@@ -159,30 +163,29 @@ def test_a_killed_agent_takes_its_pods_along_and_the_next_one_starts_them_anew(w
     pod = world.wait_ready("phoenix")
     world.wait_ready("job")
     world.end_agent(signal.SIGKILL)
-    until(lambda: not world.processes(), within_s=2)
+    until(lambda: not world.processes())
     world.start_agent()
-    until(lambda: world.container("phoenix")["restartCount"] == 1)
+    until(lambda: world.container("phoenix").get("restartCount") == 1)
     after = world.wait_ready("phoenix")
     assert after["status"]["podIP"] == pod["status"]["podIP"]
     assert after["metadata"]["uid"] == pod["metadata"]["uid"]
     ended = world.container("phoenix")["lastState"]["terminated"]
     assert (ended["reason"], ended["exitCode"], ended["signal"]) == ("ContainerStatusUnknown", 137, 9)
-    until(lambda: (world.pod("job") or {})["status"]["phase"] == "Failed")
+    world.wait_phase("job", "Failed")
     for name in ("phoenix", "job"):
         world.delete(name, 0)
 
 
 def test_a_stopped_agent_ends_all_processes_and_leaves_the_objects_alone(world: World) -> None:
-    world.run_pod("stays", args=["--ignore-term"], spec={"restartPolicy": "Never"}, readinessProbe=READY_PROBE)
+    spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 600}
+    world.run_pod("stays", args=["--ignore-term"], spec=spec, readinessProbe=READY_PROBE)
     world.wait_ready("stays")
-    begun = time.monotonic()
     assert world.end_agent(signal.SIGTERM) == 0
-    assert time.monotonic() - begun < 6
     assert world.processes() == []
     pod = world.pod("stays")
     assert pod
     assert pod["status"]["phase"] == "Running"
     assert json.loads((world.folder("stays") / "address.json").read_text()) == {"address": pod["status"]["podIP"]}
     world.start_agent()
-    until(lambda: (world.pod("stays") or {})["status"]["phase"] == "Failed")
+    world.wait_phase("stays", "Failed")
     world.delete("stays", 0)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NAMESPACE = "tenbin"
 _CORE = f"/api/v1/namespaces/{NAMESPACE}"
 _APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"
+_LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
@@ -63,6 +64,11 @@ class Api:
     def told(self, name: str) -> int:
         return int(self.deployment(name)["spec"]["replicas"])
 
+    def lease_holder(self) -> str:
+        """Return who leads by the Lease; empty for nobody."""
+        lease = self.client.get(f"{_LEASES}/tenbin-planner")
+        return lease["spec"].get("holderIdentity") or ""
+
     def tell(self, name: str, replicas: int) -> None:
         """Scale as a person would."""
         patch = {"spec": {"replicas": replicas}}
@@ -95,11 +101,20 @@ class Api:
                 self.client._call(
                     "DELETE", f"{_CORE}/pods/{pod['metadata']['name']}", params={"gracePeriodSeconds": "0"}
                 )
-        leases = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
-        for path in (f"{_CORE}/configmaps", leases):
+        until(self._is_empty)
+        for path in (f"{_CORE}/configmaps", _LEASES):
             for item in self.client.get(path)["items"]:
                 if item["metadata"]["name"].startswith("tenbin"):
                     self.client._call("DELETE", f"{path}/{item['metadata']['name']}")
+
+    def _is_empty(self) -> bool:
+        """Say whether the controllers have followed: until then a ReplicaSet brings back what was deleted."""
+        deployments = [self.deployment(name) for name in (planning.SPOT, planning.ON_DEMAND)]
+        return not self.client.get(f"{_CORE}/pods")["items"] and all(
+            item["status"].get("observedGeneration") == item["metadata"]["generation"]
+            and not item["status"].get("replicas")
+            for item in deployments
+        )
 
 
 def _engine_deployment(name: str, pool: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 from aiohttp import web
+from support import addresses
 from tenbin_planner.controller import scraper
 from tenbin_planner.controller.adapters import VLLM
 from tenbin_planner.decide.observation import Absent
@@ -54,10 +55,10 @@ async def test_an_engine_says_what_it_does() -> None:
 
 
 async def test_a_hanging_engine_is_absent_and_the_others_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scraper, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(scraper, "TIMEOUT_S", 3.0)
 
     async def hang(_request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
         raise AssertionError
 
     async with engine(hang) as hanging, engine(good) as port:
@@ -88,9 +89,8 @@ async def test_an_error_status_is_no_page() -> None:
 
 
 async def test_a_closed_port_is_absent() -> None:
-    async with engine(good) as port:
-        pass
-    [found] = await scrape(port)
+    with addresses.refusing() as (_, port):
+        [found] = await scrape(port)
     assert isinstance(found, Absent)
     assert found.why.startswith("ClientConnectorError: Cannot connect to host 127.0.0.1")
 

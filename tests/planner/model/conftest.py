@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 
 def _profile(**changes: Any) -> EngineProfile:
-    """A pass takes 10 ms + 1 ms per decode + 0.1 ms per prompt token; context and API process are free."""
-    forward = {
+    """A pass takes 10 ms + 1 ms per decode + 0.1 ms per prompt token; context and API process are free.
+
+    Changes are coefficients of straight lines, whole curves, limits, or times of the API process.
+    """
+    cost = {
         "base_ms": 10.0,
         "per_sequence_ms": 1.0,
         "per_kv_token_ms": 0.0,
@@ -28,8 +31,9 @@ def _profile(**changes: Any) -> EngineProfile:
         "max_model_len": 500,
     }
     api = {"per_request_ms": 0.0, "per_output_token_ms": 0.0}
-    for part in (forward, limits, api):
+    for part in (cost, limits, api):
         part.update({name: changes.pop(name) for name in list(changes) if name in part})
+    curves = {name: changes.pop(name) for name in ("decode_ms", "kv_ms", "prefill_ms") if name in changes}
     assert not changes, f"no such coefficients or limits: {sorted(changes)}"
     return EngineProfile.model_validate(
         {
@@ -42,11 +46,22 @@ def _profile(**changes: Any) -> EngineProfile:
             "kind": "synthetic",
             "source": "round numbers",
             "date": "2026-11-24",
-            "forward": forward,
+            "forward": {
+                "decode_ms": _line(cost["base_ms"], cost["per_sequence_ms"]),
+                "kv_ms": _line(0.0, cost["per_kv_token_ms"]),
+                "prefill_ms": _line(0.0, cost["per_prefill_token_ms"]),
+                "per_prefill_context_ms": cost["per_prefill_context_ms"],
+                **curves,
+            },
             "limits": limits,
             "api": api,
         }
     )
+
+
+def _line(start_ms: float, per_unit_ms: float) -> list[tuple[int, float]]:
+    """Return the curve that rises by so much per unit of work."""
+    return [(0, start_ms), (1000, start_ms + 1000 * per_unit_ms)]
 
 
 @pytest.fixture(scope="session")

@@ -39,17 +39,20 @@ class Api:
     def create(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
         return self.client._call("POST", path, json=manifest)
 
-    def create_pod(self, name: str, endpoint: Endpoint, *, label: str = "tenbin-engine") -> None:
-        """Create a ready engine pod with an endpoint."""
+    def create_pod(self, name: str, endpoint: Endpoint, *, label: str = "tenbin-engine", node: str = "") -> None:
+        """Create a ready engine pod with an endpoint.
+
+        Only one that is bound to a node is deleted gracefully; bound to a node that does not exist, it is collected as
+        garbage after 40 s.
+        """
         engine = {
             "name": "engine",
             "image": "tenbin/simulated-engine",
             "ports": [{"name": "http", "containerPort": endpoint.port}],
         }
         labels = {"app.kubernetes.io/name": label, "tenbin.dev/service": "chat"}
-        self.create(
-            _PODS, {"metadata": {"name": name, "labels": labels}, "spec": {"nodeName": "n1", "containers": [engine]}}
-        )
+        spec = {"containers": [engine], **({"nodeName": node} if node else {})}
+        self.create(_PODS, {"metadata": {"name": name, "labels": labels}, "spec": spec})
         self.set_ready(name, endpoint.address)
 
     def set_ready(self, name: str, address: str, *, is_ready: bool = True) -> None:

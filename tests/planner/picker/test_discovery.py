@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import grpc.aio
 import pytest
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
-from support.gateway import until
+from support.waiting import PATIENCE_S, until_async
 from tenbin_planner.picker.discovery import DiscoveryServer
 from tenbin_planner.picker.endpoints import Endpoint
 from tenbin_planner.picker.metrics import Metrics
@@ -51,17 +51,16 @@ async def test_gateways_wait_for_the_first_list_and_each_hears_of_changes() -> N
             server.publish(ONE)
             server.publish(TWO)
             await first.write(question(response_nonce=heard[0].nonce))
-            changed = await asyncio.wait_for(first.read(), 5)
+            changed = await asyncio.wait_for(first.read(), PATIENCE_S)
             assert changed.version_info != heard[0].version_info
             refusal = question(response_nonce=changed.nonce)
             refusal.error_detail.message = "malformed"
             await first.write(refusal)
-            await asyncio.sleep(0.1)
+            await until_async(lambda: "tenbin_picker_refusals_total 1.0\n" in metrics.page().decode())
             page = metrics.page().decode()
             assert 'tenbin_picker_endpoints{service="chat"} 2.0\n' in page
             assert "tenbin_picker_gateways 2.0\n" in page
-            assert "tenbin_picker_refusals_total 1.0\n" in page
-        await until(lambda: "tenbin_picker_gateways 0.0\n" in metrics.page().decode())
+        await until_async(lambda: "tenbin_picker_gateways 0.0\n" in metrics.page().decode())
     finally:
         await server.stop()
 

@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
-from support.gateway import until
+from support.waiting import until_async
 from tenbin_planner import kubernetes_access
 from tenbin_planner.picker import pod_watch
 from tenbin_planner.picker.endpoints import Endpoint
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .conftest import Api
 
-pytestmark = pytest.mark.xdist_group("picker control plane")
+pytestmark = [pytest.mark.xdist_group("picker control plane"), pytest.mark.timeout(300)]
 FIRST, SECOND = Endpoint("127.9.9.1", 8001), Endpoint("127.9.9.2", 8002)
 
 
@@ -52,34 +52,34 @@ async def following(api: Api) -> AsyncIterator[Followed]:
 
 
 async def test_pods_come_drain_and_go(api: Api) -> None:
-    api.create_pod("a", FIRST)
+    api.create_pod("a", FIRST, node="n1")
     api.create_pod("stranger", SECOND, label="something-else")
     async with following(api) as followed:
-        await until(lambda: bool(followed.published))
+        await until_async(lambda: bool(followed.published))
         assert followed.published == [{"chat": (FIRST,)}]
         api.create_pod("b", SECOND)
-        await until(lambda: followed.last == {"chat": (FIRST, SECOND)})
+        await until_async(lambda: followed.last == {"chat": (FIRST, SECOND)})
         api.annotate("a", draining="true")
-        await until(lambda: followed.last == {"chat": (SECOND,)})
+        await until_async(lambda: followed.last == {"chat": (SECOND,)})
         api.annotate("a", draining="false")
-        await until(lambda: followed.last == {"chat": (FIRST, SECOND)})
+        await until_async(lambda: followed.last == {"chat": (FIRST, SECOND)})
         api.set_ready("b", SECOND.address, is_ready=False)
-        await until(lambda: followed.last == {"chat": (FIRST,)})
+        await until_async(lambda: followed.last == {"chat": (FIRST,)})
         api.delete_pod("a", grace_s=30)
-        await until(lambda: followed.last == {})
+        await until_async(lambda: followed.last == {})
         assert followed.failures == 0
 
 
 async def test_without_the_api_server_the_last_endpoints_stay(api: Api) -> None:
     api.create_pod("a", FIRST)
     async with following(api) as followed:
-        await until(lambda: bool(followed.published))
+        await until_async(lambda: bool(followed.published))
         api.kill()
-        await until(lambda: followed.failures >= 3)
+        await until_async(lambda: followed.failures >= 3)
         assert followed.last == {"chat": (FIRST,)}
         await asyncio.to_thread(api.revive)
         api.create_pod("b", SECOND)
-        await until(lambda: followed.last == {"chat": (FIRST, SECOND)}, within_s=20)
+        await until_async(lambda: followed.last == {"chat": (FIRST, SECOND)})
         assert {} not in followed.published
 
 
@@ -111,7 +111,7 @@ async def test_a_watch_from_a_version_that_is_too_old_is_begun_anew(api: Api, mo
     monkeypatch.setattr(pod_watch, "_call", expired_once)
     api.create_pod("a", FIRST)
     async with following(api) as followed:
-        await until(lambda: len(watches) == 2)
+        await until_async(lambda: len(watches) == 2)
         api.create_pod("b", SECOND)
-        await until(lambda: followed.last == {"chat": (FIRST, SECOND)})
+        await until_async(lambda: followed.last == {"chat": (FIRST, SECOND)})
         assert followed.failures == 1

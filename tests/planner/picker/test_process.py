@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
-from support.gateway import Engine, Gateway, spare_address
+from support import addresses
+from support.gateway import Engine, Gateway
+from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     import pathlib
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
     from .conftest import Api
 
-pytestmark = pytest.mark.xdist_group("picker control plane")
+pytestmark = [pytest.mark.xdist_group("picker control plane"), pytest.mark.timeout(300)]
 PROGRAM = """
 import asyncio, os, pathlib
 from tenbin_planner import picker, kubernetes_access
@@ -71,7 +74,7 @@ async def test_a_gateway_follows_pods_through_a_picker_that_stops_and_comes_back
     api: Api, tmp_path: pathlib.Path
 ) -> None:
     service_account(api, tmp_path)
-    address = spare_address()
+    address = addresses.spare()
     async with Engine(tokens=1) as first, Engine(tokens=1) as second:
         api.create_pod("a", first.endpoint)
         async with picker(api, tmp_path, address) as process, Gateway(picker_host=address) as gateway:
@@ -84,7 +87,7 @@ async def test_a_gateway_follows_pods_through_a_picker_that_stops_and_comes_back
             await _reaches_only(gateway, second)
 
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 5) == 0
+            assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
             assert [(await gateway.post())[0] for _ in range(3)] == [200] * 3
 
             api.annotate("a", draining="false")
@@ -99,29 +102,30 @@ async def test_without_the_right_to_list_pods_it_is_never_ready(api: Api, tmp_pa
     (service_account_folder / "token").write_text("nobody")
     (service_account_folder / "namespace").write_text("default")
     (service_account_folder / "ca.crt").write_bytes((api.place.pki / "ca.crt").read_bytes())
-    address = spare_address()
+    address = addresses.spare()
     async with picker(api, tmp_path, address) as process, aiohttp.ClientSession() as http:
-        states: dict[str, int] = {}
 
-        async def probe() -> bool:
-            with contextlib.suppress(aiohttp.ClientError):
-                for path in ("healthz", "readyz"):
-                    async with http.get(f"http://{address}:9003/{path}") as response:
-                        states[path] = response.status
-            return bool(states)
+        async def get(path: str) -> tuple[int, str]:
+            async with http.get(f"http://{address}:9003/{path}") as response:
+                return response.status, await response.text()
 
-        async with asyncio.timeout(15):
-            while not await probe():  # noqa: ASYNC110 - another process gets up
-                await asyncio.sleep(0.1)
-        await asyncio.sleep(0.5)
-        await probe()
-        assert states == {"healthz": 200, "readyz": 503}
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    found = re.search(
+                        r"^tenbin_picker_watch_failures_total (.*)$", (await get("metrics"))[1], re.MULTILINE
+                    )
+                    if found and float(found[1]) >= 2:
+                        break
+                await asyncio.sleep(0.05)
+        assert (await get("healthz"))[0] == 200
+        assert await get("readyz") == (503, "the first list of pods is not complete\n")
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 5) == 0
+        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
 
 
 async def _reaches_only(gateway: Gateway, engine: Engine) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             before = len(engine.requests)
             assert [(await gateway.post())[0] for _ in range(3)] == [200] * 3
