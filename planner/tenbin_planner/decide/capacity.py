@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
     from tenbin_planner.decide.memory import ServiceMemory
 
-SIZES = (1, 2, 4, 8)
+SIZES = (1, 2, 4, 8, 16)
 """Fleets that are simulated; beyond the last the rate per replica stays."""
-REQUESTS = 2000
+REQUESTS = 20_000
 """Requests in one simulation; the first tenth is warm-up and not counted."""
-HALVINGS = 6
-"""The capacity is known to bound / 2**6, below 2 % of the bound."""
+HALVINGS = 8
+"""The capacity is known to bound / 2**8, below half a per cent of the bound."""
 LIGHT = 1 / 16
 """Share of the bound that counts as light load."""
 STABLE = 0.9
@@ -148,7 +148,7 @@ def _scaled(declared: Lengths, step: int) -> Lengths:
 
 
 def fleet_capacity(profile: EngineProfile, wanted: Traffic) -> FleetCapacity:
-    """Find what fleets of an engine do within the objectives, by simulation: a few seconds for fleets of 8.
+    """Find what fleets of an engine do within the objectives, by simulation: a few seconds.
 
     Monotone: all sizes and objectives see the same requests, and each bisection starts from the same interval, so a
     tighter objective never gets more.

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from tenbin_spec.profiles import EngineProfile
     from tenbin_spec.workload import Lengths
 
-REQUESTS = 2000
+REQUESTS = 20_000
 """Requests in one simulation; of these the first tenth is warm-up and not counted."""
-BISECTIONS = 7
-"""Halvings of the interval [0, bound]: the capacity is known to bound / 2**7, below 1 % of the bound."""
+BISECTIONS = 9
+"""Halvings of the interval [0, bound]: the capacity is known to bound / 2**9, below a quarter of a per cent of the bound."""
 LIGHT = 1 / 8
 """Share of the bound at which the table knows what a lightly loaded replica does."""
 OVERLOADS = (1.25, 1.6, 2.5)
@@ -106,7 +106,7 @@ class CapacityTable:
 def capacity_table(
     profile: EngineProfile, objective: Objective, traffic: Traffic, *, max_queued: int | None = None, seed: int = 0
 ) -> CapacityTable:
-    """Return what one replica does within an objective, by simulation (up to about a second, then remembered).
+    """Return what one replica does within an objective, by simulation (a fraction of a second, then remembered).
 
     Args:
         profile: engine.
