@@ -11,6 +11,7 @@ import functools
 import hashlib
 import os
 import pathlib
+import tempfile
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
@@ -22,7 +23,7 @@ Function = TypeVar("Function", bound="Callable[..., Any]")
 
 SOURCES = pathlib.Path(__file__).with_name("model")
 CONFIG: Any = numba.config
-OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "forceinline": True, "nogil": True, "_nrt": False}
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "forceinline": True, "nogil": True, "_nrt": False}
 
 
 def kernel(function: Function) -> Function:
@@ -32,28 +33,44 @@ def kernel(function: Function) -> Function:
     depend on the processor. Calls are inlined: the arrays of a fleet are a long list of arguments, which costs more
     to pass than a kernel to run. No kernel may allocate, since none counts references.
     """
-    before, CONFIG.CACHE_DIR = CONFIG.CACHE_DIR, str(cache_folder())
+    folder = cache_folder()
+    before, CONFIG.CACHE_DIR = CONFIG.CACHE_DIR, str(folder or "")
     try:
-        return cast("Function", numba.njit(**OPTIONS)(function))
+        return cast("Function", numba.njit(cache=folder is not None, **OPTIONS)(function))
     finally:
         CONFIG.CACHE_DIR = before
 
 
 @functools.cache
-def cache_folder() -> pathlib.Path:
-    """Return where machine code is kept: `NUMBA_CACHE_DIR`, else beside the sources, else the user's cache."""
+def cache_folder() -> pathlib.Path | None:
+    """Return where machine code is kept; None where nothing can be written, and each process compiles anew.
+
+    The first of these that can be written: `NUMBA_CACHE_DIR`, beside the sources, the user's cache, the folder of
+    temporary files.
+    """
     digest = hashlib.sha256()
     for source in sorted(SOURCES.glob("*.py")):
         digest.update(source.read_bytes())
     name = f"tenbin-{digest.hexdigest()[:16]}"
-    if CONFIG.CACHE_DIR:
-        return pathlib.Path(CONFIG.CACHE_DIR) / name
-    if os.access(SOURCES, os.W_OK):
-        return SOURCES / "__pycache__" / name
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path("~/.cache").expanduser()
-    return pathlib.Path(home) / "tenbin" / "kernels" / name
+    user = os.environ.get("XDG_CACHE_HOME") or pathlib.Path("~/.cache").expanduser()
+    parents = (
+        *([CONFIG.CACHE_DIR] if CONFIG.CACHE_DIR else []),
+        SOURCES / "__pycache__",
+        pathlib.Path(user) / "tenbin" / "kernels",
+        tempfile.gettempdir(),
+    )
+    for parent in parents:
+        folder = pathlib.Path(parent) / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    return None
 
 
 def is_compiled(function: Callable[..., Any]) -> bool:
     """Whether machine code of a kernel lies on disk, so that its first call only loads it."""
-    return any(cache_folder().rglob(f"*.{function.__name__}-*.nbc"))
+    folder = cache_folder()
+    return folder is not None and any(folder.rglob(f"*.{function.__name__}-*.nbc"))

@@ -12,6 +12,7 @@ from tenbin._layout.manifests import Json, Placed, labels, metadata, service
 PORT_ACCESS_LOG = "access-log"
 _USER = 65532
 _STARTUP_S = 60
+_TEMPORARY = "/tmp"  # noqa: S108 the pod's own empty volume, where the compiled engine model is kept
 _GRACE_S = 15
 """It releases its Lease and ends within 5 s."""
 
@@ -75,6 +76,7 @@ def deployment(*, image: str, enabled: bool, namespace: Placed, stack: str, scra
         "terminationGracePeriodSeconds": _GRACE_S,
         "securityContext": pods.pod_security(user=_USER, group=_USER),
         "containers": [_container(image, stack)],
+        "volumes": [{"name": "temporary", "emptyDir": {}}],
     }
     return deployments.deployment(
         metadata=metadata(contract.NAME_PLANNER, namespace, own_labels(stack)),
@@ -108,4 +110,5 @@ def _container(image: str, stack: str) -> Json:
         "readinessProbe": pods.http_probe("/readyz", contract.PORT_NAME_HTTP, period_s=2, failures=3, timeout_s=2),
         "livenessProbe": pods.http_probe("/healthz", contract.PORT_NAME_HTTP, period_s=10, failures=6, timeout_s=5),
         "securityContext": pods.container_security(),
+        "volumeMounts": [{"name": "temporary", "mountPath": _TEMPORARY}],
     }

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from tenbin_spec import catalogue
 from tenbin_spec.stack import Stack
 
 from tenbin_local.environment import (
@@ -79,6 +80,7 @@ def up(layout: Layout, stack: str, report: Report) -> tuple[inspection.Status, l
     """
     configuration = stacks.stack_configuration(layout, stack)
     prepared = prepare(layout, report)
+    compile_model(report)
     variables = commands.variables(layout, prepared.toolchain, stack)
     with locked(layout, report), Cluster(layout.pki, prepared.identity) as cluster:
         start_cluster(layout, prepared, cluster, stack, report)
@@ -90,6 +92,17 @@ def up(layout: Layout, stack: str, report: Report) -> tuple[inspection.Status, l
             with report.step(f"first request to {name}"):
                 answers.append(first_request.ask(status.gateway_url, configuration, name))
     return status, answers
+
+
+def compile_model(report: Report) -> None:
+    """Compile the engine model where that is still to do, before engines and planner would do it all at once."""
+    from tenbin_planner.model import simulation, stepwise  # noqa: PLC0415 - half a second that `status` need not wait
+
+    if simulation.is_compiled() and stepwise.is_compiled():
+        return
+    with report.step("compile the engine model, once on this machine"):
+        simulation.warm_up()
+        stepwise.warm_up(next(iter(catalogue.profiles().values())))
 
 
 def _deploy(layout: Layout, stack: str, variables: Mapping[str, str], cluster: Cluster, report: Report) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 REQUESTS = 20_000
 """Requests in one simulation; of these the first tenth is warm-up and not counted."""
 BISECTIONS = 9
-"""Halvings of the interval [0, bound]: the capacity is known to bound / 2**9, below a quarter of a per cent of the bound."""
+"""Halvings of the interval [0, bound]: the capacity is known to a quarter of a per cent of the bound."""
 LIGHT = 1 / 8
 """Share of the bound at which the table knows what a lightly loaded replica does."""
 OVERLOADS = (1.25, 1.6, 2.5)

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tenbin_planner import compiling
 from tenbin_planner.model import advancing, leaving, state
 
 if TYPE_CHECKING:
     from tenbin_spec.profiles import EngineProfile
+
+
+ROWS = 64
+"""Rows for requests at the start; they are doubled when they run out."""
 
 
 def warm_up(profile: EngineProfile) -> None:
@@ -24,8 +29,9 @@ def warm_up(profile: EngineProfile) -> None:
         replica.step()
 
 
-ROWS = 64
-"""Rows for requests at the start; they are doubled when they run out."""
+def is_compiled() -> bool:
+    """Whether `warm_up` only has to load."""
+    return compiling.is_compiled(advancing.step) and compiling.is_compiled(leaving.abort)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
