@@ -275,8 +275,8 @@ def _steps_before(first_ms: float, growth_ms: float, room_ms: float, at_most: in
     if math.isinf(room_ms):
         return at_most
     if growth_ms > 0:
-        half = first_ms / growth_ms - 0.5
-        guess = math.sqrt(half * half + 2 * room_ms / growth_ms) - half
+        slope = first_ms - growth_ms / 2
+        guess = 2 * room_ms / (slope + math.sqrt(slope * slope + 2 * room_ms * growth_ms))
     else:
         guess = room_ms / first_ms if first_ms > 0 else float(at_most)
     passes = int(min(guess, float(at_most)))

@@ -39,7 +39,7 @@ class Arrivals:
         """Check and take arrays; requests are put into the order of their arrival.
 
         Args:
-            arrival_s: seconds from any origin, 0 or more.
+            arrival_s: seconds from any origin, 0 to 10^10.
             input_tokens: tokens of each prompt, 1 or more.
             output_tokens: tokens of each answer, 1 or more.
             request_class: name of each request's class, or one name for all.
@@ -64,13 +64,14 @@ class Arrivals:
         if times.ndim != 1 or len(set(sizes.values())) > 1:
             raise ValueError(f"arrays must have one dimension and one length, not {sizes}")
         problems = [
-            *_bad_row("arrival_s", times, np.isfinite(times) & (times >= 0), "finite and 0 or more"),
+            *_bad_row("arrival_s", times, (times >= 0) & (times <= LATEST_S), "a number from 0 to 10000000000"),
             *_bad_row("input_tokens", columns["input_tokens"], _whole(columns["input_tokens"], 1), WHOLE),
             *_bad_row("output_tokens", columns["output_tokens"], _whole(columns["output_tokens"], 1), WHOLE),
             *_bad_row(
                 "cached_tokens",
                 columns["cached_tokens"],
-                _whole(columns["cached_tokens"], 0) & (columns["cached_tokens"] < columns["input_tokens"]),
+                _whole(columns["cached_tokens"], 0)
+                & (columns["cached_tokens"].astype(np.float64) < columns["input_tokens"].astype(np.float64)),
                 "a whole number of 0 or more, below the input tokens",
             ),
         ]
@@ -92,6 +93,8 @@ class Arrivals:
         return self.arrival_s.size
 
 
+LATEST_S = 1e10
+"""Beyond, a double tells no microseconds apart."""
 WHOLE = "a whole number from 1 to 1000000000"
 
 

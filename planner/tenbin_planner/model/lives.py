@@ -26,6 +26,17 @@ class ReplicaLife:
     kill_s: float = math.inf
     """It is gone; requests in it fail."""
 
+    def __post_init__(self) -> None:
+        """Refuse instants that are none.
+
+        Raises:
+            ValueError: naming each.
+        """
+        instants = {"ready_s": self.ready_s, "stop_s": self.stop_s, "kill_s": self.kill_s}
+        problems = [f"{name} is nan; allowed is a number" for name, instant in instants.items() if math.isnan(instant)]
+        if problems:
+            raise ValueError("; ".join(problems))
+
 
 def fixed(profile: EngineProfile, replicas: int) -> list[ReplicaLife]:
     """Return replicas that serve from the start to the end."""
@@ -65,6 +76,21 @@ class SpotMarket:
     """Of one replica."""
     notice_s: float = 120.0
     """Warning before the node is gone (EC2: two minutes); the replica drains meanwhile."""
+
+    def __post_init__(self) -> None:
+        """Refuse rates and times that are none.
+
+        Raises:
+            ValueError: naming each.
+        """
+        numbers = {"interruptions_per_hour": self.interruptions_per_hour, "notice_s": self.notice_s}
+        problems = [
+            f"{name} is {number}; allowed is a finite number of 0 or more"
+            for name, number in numbers.items()
+            if not 0 <= number < math.inf
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
 
     def interrupt(self, life: ReplicaLife, rng: np.random.Generator) -> ReplicaLife:
         """Return a life that ends at the drawn interruption, if that comes before its own end."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tenbin_planner.model.lives import ReplicaLife
 
 NO_LIMIT = 1 << 60
+"""More than any queue holds."""
 
 
 def warm_up() -> None:
@@ -54,16 +55,26 @@ class Service:
     """Requests that may wait in one replica; more are shed (`--max-num-queued-reqs`). None: no limit."""
     max_queued_tokens: int | None = None
     """Prompt tokens that may wait in one replica (`--max-num-queued-tokens`). None: no limit."""
+    expected_output_tokens: float = 256.0
+    """What the predicted latency takes for the length of an answer, since no router knows it."""
 
     def __post_init__(self) -> None:
-        """Refuse limits that are no limits.
+        """Refuse numbers that mean nothing.
 
         Raises:
-            ValueError: naming the value.
+            ValueError: naming each.
         """
-        for name, value in (("max_queued", self.max_queued), ("max_queued_tokens", self.max_queued_tokens)):
-            if value is not None and value < 0:
-                raise ValueError(f"{name} is {value}; allowed is 0 or more, or None")
+        problems = [
+            f"{name} is {value}; allowed is a whole number of 0 or more, or None"
+            for name, value in (("max_queued", self.max_queued), ("max_queued_tokens", self.max_queued_tokens))
+            if value is not None and not (isinstance(value, int) and value >= 0)
+        ]
+        if not (isinstance(self.seed, int) and 0 <= self.seed < 2**63):
+            problems.append(f"seed is {self.seed}; allowed is a whole number from 0 to 2**63 - 1")
+        if not 1 <= self.expected_output_tokens <= 1e9:
+            problems.append(f"expected_output_tokens is {self.expected_output_tokens}; allowed is 1 to 1000000000")
+        if problems:
+            raise ValueError("; ".join(problems))
 
 
 class FleetSimulation:
@@ -114,7 +125,13 @@ class FleetSimulation:
         requests["cached_tokens"] = arrivals.cached_tokens
 
     def advance(self, until_s: float) -> None:
-        """Let all happen that happens before an instant, in seconds; the past is left as it is."""
+        """Let all happen that happens before an instant, in seconds; the past is left as it is.
+
+        Raises:
+            ValueError: when the instant is not a number.
+        """
+        if math.isnan(until_s):
+            raise ValueError("until_s is nan; allowed is a number")
         if self._lives:
             times, rules = self._times(), self._rules()
             stop = int(np.searchsorted(self.arrivals.arrival_s, until_s, side="left"))
@@ -211,20 +228,21 @@ class FleetSimulation:
     def _times(self) -> replaying.Times:
         count = len(self._lives)
         return replaying.Times(
-            ready_ms=np.array([life.ready_s * 1000 for life in self._lives]),
-            stop_ms=np.array([life.stop_s * 1000 for life in self._lives]),
-            kill_ms=np.array([life.kill_s * 1000 for life in self._lives]),
+            ready_ms=np.array([life.ready_s * 1000.0 for life in self._lives]),
+            stop_ms=np.array([life.stop_s * 1000.0 for life in self._lives]),
+            kill_ms=np.array([life.kill_s * 1000.0 for life in self._lives]),
             takes=np.zeros(count, dtype=np.bool_),
             scores=np.zeros(count),
         )
 
     def _rules(self) -> replaying.Rules:
         service = self._service
-        answers = self.arrivals.output_tokens
         return replaying.Rules(
             routing=list(Routing).index(Routing(service.routing)),
             seed=service.seed,
-            max_queued=NO_LIMIT if service.max_queued is None else service.max_queued,
-            max_queued_tokens=NO_LIMIT if service.max_queued_tokens is None else service.max_queued_tokens,
-            expected_output_tokens=float(answers.mean()) if answers.size else 1.0,
+            max_queued=min(NO_LIMIT if service.max_queued is None else service.max_queued, NO_LIMIT),
+            max_queued_tokens=min(
+                NO_LIMIT if service.max_queued_tokens is None else service.max_queued_tokens, NO_LIMIT
+            ),
+            expected_output_tokens=float(service.expected_output_tokens),
         )
