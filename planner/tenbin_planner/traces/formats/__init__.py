@@ -1,0 +1,1 @@
+"""One module per file format; each has one function `read`, which turns a file into a trace."""
