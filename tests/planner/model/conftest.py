@@ -30,7 +30,7 @@ def _profile(**changes: Any) -> EngineProfile:
         "block_size": 10,
         "max_model_len": 500,
     }
-    api = {"per_request_ms": 0.0, "per_output_token_ms": 0.0}
+    api = {"per_request_ms": 0.0, "per_output_token_ms": 0.0, "first_token_ms": 0.0}
     for part in (cost, limits, api):
         part.update({name: changes.pop(name) for name in list(changes) if name in part})
     curves = {name: changes.pop(name) for name in ("decode_ms", "kv_ms", "prefill_ms") if name in changes}

@@ -47,7 +47,7 @@ class Case:
         return {name: [row[place] for row in self.rows] for place, name in enumerate(names)}
 
 
-def profile_of(*, forward: dict[str, Any], limits: dict[str, int], api: tuple[float, float]) -> EngineProfile:
+def profile_of(*, forward: dict[str, Any], limits: dict[str, int], api: dict[str, float]) -> EngineProfile:
     """Return a made-up profile."""
     return EngineProfile.model_validate(
         {
@@ -62,7 +62,7 @@ def profile_of(*, forward: dict[str, Any], limits: dict[str, int], api: tuple[fl
             "date": "2026-11-24",
             "forward": forward,
             "limits": limits,
-            "api": {"per_request_ms": api[0], "per_output_token_ms": api[1]},
+            "api": api,
         }
     )
 
@@ -96,10 +96,11 @@ def exact_profiles(draw: st.DrawFn, longest: int) -> EngineProfile:
             "block_size": block_size,
             "max_model_len": longest,
         },
-        api=(
-            draw(st.sampled_from([0, 0, UNIT_MS / 4, 4 * UNIT_MS])),
-            draw(st.sampled_from([0, 0, UNIT_MS / 16, UNIT_MS])),
-        ),
+        api={
+            "per_request_ms": draw(st.sampled_from([0.0, 0.0, UNIT_MS / 4, 4 * UNIT_MS])),
+            "per_output_token_ms": draw(st.sampled_from([0.0, 0.0, UNIT_MS / 16, UNIT_MS])),
+            "first_token_ms": draw(st.sampled_from([0.0, UNIT_MS / 2, 40 * UNIT_MS])),
+        },
     )
 
 
@@ -188,7 +189,11 @@ def _random_life(rng: np.random.Generator, longest: int, span_s: float) -> Life:
             "block_size": block_size,
             "max_model_len": longest,
         },
-        api=(float(rng.choice([0.0, 0.9, 7.0])), float(rng.choice([0.0, 0.063, 1.7]))),
+        api={
+            "per_request_ms": float(rng.choice([0.0, 0.9, 7.0])),
+            "per_output_token_ms": float(rng.choice([0.0, 0.063, 1.7])),
+            "first_token_ms": float(rng.choice([0.0, 1.3, 30.0])),
+        },
     )
     end = (math.inf, math.inf, span_s * float(rng.uniform(0, 2)))
     return Life(

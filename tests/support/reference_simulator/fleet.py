@@ -38,7 +38,7 @@ def simulate(
     max_queued: int | None = None,
     max_queued_tokens: int | None = None,
     until_s: float = math.inf,
-    expected_output_tokens: float = 1.0,
+    expected_output_tokens: float = 256.0,
 ) -> Result:
     """Send requests through a fleet; the arguments are those of the planner's `fleet.simulate`."""
     replicas = [Replica(life.profile, max_queued=max_queued, max_queued_tokens=max_queued_tokens) for life in lives]

@@ -161,15 +161,16 @@ class Replica:
     def deliver(self, ended: Pass) -> None:
         """Send the tokens of a pass through the API process; requests that are finished give up place and blocks."""
         self.done.append(ended)
+        api = self.profile.api
         start_ms = max(self.api_free_ms, self.now_ms)
         ended.draws = [request for request in ended.draws if not request.gone]
         for position, request in enumerate(ended.draws, start=1):
-            self.api_free_ms = start_ms + position * self.profile.api.per_output_token_ms
+            self.api_free_ms = start_ms + position * api.per_output_token_ms
             request.out += 1
             if request.out == 1:
-                request.first_ms = self.api_free_ms
+                request.first_ms = self.api_free_ms + api.first_token_ms
             if request.out == request.output_tokens:
-                request.last_ms = self.api_free_ms
+                request.last_ms = max(self.api_free_ms, request.first_ms)
         self.running = [request for request in self.running if request.out < request.output_tokens]
         self.waiting = [request for request in self.waiting if request.out < request.output_tokens]
 
