@@ -32,7 +32,7 @@ def schema() -> dict[str, Any]:
         after.callback(process.terminate)
         port = process.stdout.readline().strip() if process.stdout else ""
         channel = after.enter_context(grpc.insecure_channel(f"127.0.0.1:{port}"))
-        answer = provider_pb2_grpc.ResourceProviderStub(channel).GetSchema(provider_pb2.GetSchemaRequest(), timeout=30)
+        answer = provider_pb2_grpc.ResourceProviderStub(channel).GetSchema(provider_pb2.GetSchemaRequest(), timeout=120)
     found: dict[str, Any] = json.loads(answer.schema)
     return found
 
@@ -40,7 +40,7 @@ def schema() -> dict[str, Any]:
 def built_over_the_wire() -> dict[str, Any]:
     """Return the inputs by key of what a `Platform` registers whose arguments come from another language."""
     command = [sys.executable, "-m", "support.component_package"]
-    answer = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=True, timeout=60)
+    answer = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=True, timeout=120)
     found: dict[str, Any] = json.loads(answer.stdout)
     return found
 

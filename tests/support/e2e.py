@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import psutil
+import urllib3
 from kubernetes import client, config
 from ruamel.yaml import YAML
 from tenbin_spec.contract import LABEL_NAME, NAME_ENGINE, ROOT_VARIABLE
@@ -53,7 +54,7 @@ class Environment:
 
     def plan(self) -> PlanView:
         """Return the plan in force."""
-        answer = httpx.get(f"{self.status()['planner_url']}/plan", timeout=10)
+        answer = httpx.get(f"{self.status()['planner_url']}/plan", timeout=60)
         return PlanView.model_validate_json(answer.raise_for_status().text)
 
     def core(self) -> client.CoreV1Api:
@@ -119,13 +120,16 @@ def is_ready(pod: client.V1Pod) -> bool:
     return any(item.type == "Ready" and item.status == "True" for item in pod.status.conditions or [])
 
 
-def eventually(claim: Callable[[], Any], *, within: float, every: float = 1.0) -> Any:
-    """Return the first true value of a claim, or fail after `within` seconds with its last value or error."""
+def eventually(claim: Callable[[], Any], *, within: float = 180.0, every: float = 1.0) -> Any:
+    """Return the first true value of a claim, or fail after `within` seconds with its last value or error.
+
+    The time is for a slow machine; only a failure takes so long.
+    """
     deadline = time.monotonic() + within
     while True:
         try:
             last = claim()
-        except (httpx.HTTPError, client.ApiException, json.JSONDecodeError) as error:
+        except (httpx.HTTPError, client.ApiException, urllib3.exceptions.HTTPError, json.JSONDecodeError) as error:
             last = error
         if last and not isinstance(last, Exception):
             return last

@@ -19,7 +19,7 @@ from support.stacks import stack
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 SLO = {
     "window": "30d",
@@ -29,6 +29,15 @@ SLO = {
         "batch": {"target": "0.95", "e2e_ms": 60000},
     },
 }
+
+UNHURRIED_SLO = {
+    **SLO,
+    "classes": {
+        "interactive": {"target": "0.99", "ttft_ms": 60_000, "tpot_ms": 10_000},
+        "batch": {"target": "0.95", "e2e_ms": 600_000},
+    },
+}
+"""Thresholds that an answer keeps on any machine."""
 
 PLAN: dict[str, Any] = {
     "version": 1,
@@ -73,9 +82,9 @@ PLAN: dict[str, Any] = {
 """A plan as the planner serves it."""
 
 
-def document() -> Document:
+def document(slo: Mapping[str, Any] = SLO) -> Document:
     """Return the wire document of a stack with two classes and two pools, l4-spot at 0.36 and l4 at 0.8048 USD."""
-    return document_of(stack(services__chat__slo=SLO), "local")
+    return document_of(stack(services__chat__slo=slo), "local")
 
 
 def planned(number: int = 0, *, arrival_s: float = 0.0, request_class: str = "interactive") -> PlannedRequest:
@@ -147,6 +156,10 @@ class StreamingServer:
     """Until the first token."""
     fault: str = ""
     """`status`, `cut`, `error`, `short` or `unfinished`: what goes wrong in each answer."""
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """Lets seconds pass."""
+    written: int = 0
+    """Bytes of all answers so far."""
     asked: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     headers: list[dict[str, str]] = dataclasses.field(default_factory=list)
     url: str = ""
@@ -165,26 +178,31 @@ class StreamingServer:
             return web.json_response(error, status=503)
         stream = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await stream.prepare(request)
-        await asyncio.sleep(self.first_s)
-        await stream.write(_event({"choices": [{"delta": {"role": "assistant", "content": ""}}]}))
+        await self.pause(self.first_s)
+        await self._write(stream, _event({"choices": [{"delta": {"role": "assistant", "content": ""}}]}))
         for token in range(body["max_tokens"] - (3 if self.fault == "short" else 0)):
             if self.fault == "cut" and token == 2:
                 assert request.transport is not None
                 request.transport.abort()
                 return stream
-            await stream.write(_event({"choices": [{"delta": {"content": f" {token}"}}]}))
-            await asyncio.sleep(self.gap_s)
+            await self._write(stream, _event({"choices": [{"delta": {"content": f" {token}"}}]}))
+            await self.pause(self.gap_s)
         await self._end(stream, body)
         return stream
+
+    async def _write(self, stream: web.StreamResponse, content: bytes) -> None:
+        self.written += len(content)
+        await stream.write(content)
 
     async def _end(self, stream: web.StreamResponse, body: dict[str, Any]) -> None:
         if self.fault == "unfinished":
             return
         if self.fault == "error":
-            await stream.write(_event({"error": {"message": "the engine died", "code": 500}}))
+            await self._write(stream, _event({"error": {"message": "the engine died", "code": 500}}))
         tokens = body["max_tokens"] - (3 if self.fault == "short" else 0)
-        await stream.write(_event({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": tokens}}))
-        await stream.write(b"data: [DONE]\n\n")
+        usage = {"prompt_tokens": 1, "completion_tokens": tokens}
+        await self._write(stream, _event({"choices": [], "usage": usage}))
+        await self._write(stream, b"data: [DONE]\n\n")
 
 
 @contextlib.asynccontextmanager
@@ -214,7 +232,7 @@ async def served(routes: Sequence[web.RouteDef]) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def api_server(pods: list[dict[str, Any]], folder: pathlib.Path) -> AsyncIterator[pathlib.Path]:
-    """Serve the wire document and pods as an API server does; yields a kubeconfig.
+    """Serve a wire document and pods as an API server does; yields a kubeconfig.
 
     Args:
         pods: served as they are at the moment of each call.
@@ -222,7 +240,7 @@ async def api_server(pods: list[dict[str, Any]], folder: pathlib.Path) -> AsyncI
     """
 
     async def config_maps(_: web.Request) -> web.Response:
-        return web.json_response({"items": [{"data": {contract.DOCUMENT_KEY: document().to_json()}}]})
+        return web.json_response({"items": [{"data": {contract.DOCUMENT_KEY: document(UNHURRIED_SLO).to_json()}}]})
 
     async def listed(request: web.Request) -> web.Response:
         assert request.query["labelSelector"] == "app.kubernetes.io/name=tenbin-engine,tenbin.dev/service=chat"

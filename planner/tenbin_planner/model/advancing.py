@@ -167,12 +167,10 @@ def _blocked(model: Model, state: State, r: int) -> bool:
     profile = model.profiles[replica.profile]
     if replica.running >= profile.max_num_seqs:
         return True
-    budget = profile.max_num_batched_tokens - replica.decoding
-    if budget <= 0:
+    if replica.decoding >= profile.max_num_batched_tokens:
         return True
     request = state.requests[replica.waiting_head]
-    tokens = min(request.input_tokens + request.drawn - request.cached_tokens, budget)
-    return bool(blocks_of(request.cached_tokens + tokens, profile.block_size) > replica.free_blocks)
+    return bool(blocks_of(request.input_tokens + request.drawn, profile.block_size) > replica.free_blocks)
 
 
 @compiling.kernel
@@ -213,9 +211,11 @@ def _passes_with_blocks(state: State, r: int, size: int, at_most: int) -> int:
 def _take_blocks(state: State, r: int, size: int, passes: int) -> None:
     replica = state.replicas[r]
     rounds = passes // size
-    replica.free_blocks -= rounds * replica.decoding
+    taken = rounds * replica.decoding
     for count in range(rounds * size, passes):
-        replica.free_blocks -= state.phases[r, (replica.composed + 1 + count) % size]
+        taken += state.phases[r, (replica.composed + 1 + count) % size]
+    replica.free_blocks -= taken
+    replica.handed_out += taken
 
 
 @compiling.kernel

@@ -3,9 +3,14 @@
 - A pass takes at most `max_num_batched_tokens` tokens. Running sequences come first, in the order of their admission:
   a decode takes one token, an unfinished prompt the rest of the budget. Then waiting requests are admitted, first come
   first served, while budget, `max_num_seqs` and KV blocks last.
+- A request is admitted only when its whole sequence finds room (`scheduler_reserve_full_isl`), though it takes the
+  blocks of its first chunk only.
 - A running sequence that finds no free block preempts the sequence admitted last, itself if need be. That one loses its
   blocks, goes to the front of the queue and computes prompt and answer so far again. No request is admitted in a pass
   that preempts.
+- What a preempted sequence computed stays in its blocks until they are handed out again (prefix caching, on by
+  default). Free blocks are reused first in, first out, and a sequence's join their queue last one first, so that the
+  head of its prompt is lost last: counting the blocks handed out since tells how much of it is left.
 
 Decodes are counted, not walked through: since each takes part in every pass from the completion of its prompt to its
 last token, the number of a pass tells its context and whether it needs a block. At most one prompt is unfinished, and
@@ -14,7 +19,7 @@ it is the last one running, since requests are admitted only while budget is lef
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +34,12 @@ if TYPE_CHECKING:
 def blocks_of(tokens: int, block_size: int) -> int:
     """Return the KV blocks that hold so many tokens."""
     return (tokens + block_size - 1) // block_size
+
+
+@compiling.kernel
+def _take(replica: Any, blocks: int) -> None:
+    replica.free_blocks -= blocks
+    replica.handed_out += blocks
 
 
 @compiling.kernel
@@ -85,7 +96,7 @@ def compose(model: Model, state: State, r: int) -> int:
             preempt(model, state, r, number)
             preempted = True
         else:
-            replica.free_blocks -= missing
+            _take(replica, missing)
             _compute(model, state, r, number, replica.running - 1, tokens)
             budget -= tokens
     if not preempted:
@@ -124,7 +135,7 @@ def _grow_decodes(model: Model, state: State, r: int, number: int) -> bool:
     size = model.profiles[replica.profile].block_size
     need = state.phases[r, number % size]
     if need <= replica.free_blocks:
-        replica.free_blocks -= need
+        _take(replica, need)
         return False
     slot = 0
     while slot < replica.running:
@@ -134,7 +145,7 @@ def _grow_decodes(model: Model, state: State, r: int, number: int) -> bool:
                 preempt(model, state, r, number)
             if slot >= replica.running:
                 break
-            replica.free_blocks -= 1
+            _take(replica, 1)
         slot += 1
     return True
 
@@ -148,12 +159,12 @@ def preempt(model: Model, state: State, r: int, number: int) -> None:
     row, start, last = state.rows[r, slot], state.starts[r, slot], state.lasts[r, slot]
     request = state.requests[row]
     if start == NEVER:
-        replica.free_blocks += blocks_of(request.computed, size)
+        computed = request.computed
         replica.partial = NOBODY
         state.uncomputed[r] += request.computed - request.cached_tokens
     else:
         drawn_in = min(number - 1, last)
-        replica.free_blocks += blocks_of(state.contexts[r, slot] + drawn_in - start, size)
+        computed = state.contexts[r, slot] + drawn_in - start
         request.drawn += drawn_in - start + 1
         if last >= number:
             replica.decoding -= 1
@@ -168,6 +179,9 @@ def preempt(model: Model, state: State, r: int, number: int) -> None:
             state.popped_rank[r, replica.popped] = rank
             replica.popped += 1
         state.uncomputed[r] += request.input_tokens + request.drawn - request.cached_tokens
+    replica.free_blocks += blocks_of(computed, size)
+    request.cached_until = replica.handed_out + replica.free_blocks
+    request.cached_blocks = computed // size
     request.computed = 0
     request.preemptions += 1
     request.next = replica.waiting_head
@@ -189,11 +203,18 @@ def _admit(model: Model, state: State, r: int, number: int, budget: int) -> None
         row = replica.waiting_head
         request = state.requests[row]
         context = request.input_tokens + request.drawn
-        tokens = min(context - request.cached_tokens, budget)
-        blocks = blocks_of(request.cached_tokens + tokens, profile.block_size)
-        if blocks > replica.free_blocks:
+        if blocks_of(context, profile.block_size) > replica.free_blocks:
             return
-        replica.free_blocks -= blocks
+        kept = min(
+            max(request.cached_until - replica.handed_out, 0),
+            request.cached_blocks,
+            (context - 1) // profile.block_size,
+        )
+        computed = max(request.cached_tokens, kept * profile.block_size)
+        tokens = min(context - computed, budget)
+        _take(replica, blocks_of(computed + tokens, profile.block_size))
+        replica.handed_out -= kept
+        state.uncomputed[r] -= computed - request.cached_tokens
         replica.waiting_head = request.next
         if replica.waiting_head == NOBODY:
             replica.waiting_tail = NOBODY
@@ -206,7 +227,7 @@ def _admit(model: Model, state: State, r: int, number: int, budget: int) -> None
         state.starts[r, slot] = state.lasts[r, slot] = NEVER
         state.contexts[r, slot] = context
         replica.running += 1
-        request.computed = request.cached_tokens
+        request.computed = computed
         replica.partial = row
         _compute(model, state, r, number, slot, tokens)
         budget -= tokens

@@ -17,8 +17,11 @@ from tenbin_planner.model.advancing import add, advance, due, pass_ms
 from tenbin_planner.model.state import FAILED, IN_FLIGHT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from tenbin_planner.model.lives import ReplicaLife
     from tenbin_planner.model.state import Model, State
 
 RANDOM, ROUND_ROBIN, LEAST_REQUEST, LEAST_QUEUED_TOKENS, PREDICTED_LATENCY = range(5)
@@ -38,6 +41,27 @@ class Times(NamedTuple):
     """Scratch: whether it takes requests now."""
     scores: NDArray[np.float64]
     """Scratch: what the router predicts of it."""
+
+
+def times_of(lives: Sequence[ReplicaLife]) -> Times:
+    """Return the times of replicas."""
+    return Times(
+        ready_ms=np.array([life.ready_s * 1000.0 for life in lives]),
+        stop_ms=np.array([life.stop_s * 1000.0 for life in lives]),
+        kill_ms=np.array([life.kill_s * 1000.0 for life in lives]),
+        takes=np.zeros(len(lives), dtype=np.bool_),
+        scores=np.zeros(len(lives)),
+    )
+
+
+def joined(times: Times, more: Times) -> Times:
+    """Return the times of some replicas and then of others."""
+    return Times._make(np.concatenate(columns) for columns in zip(times, more, strict=True))
+
+
+def copied(times: Times) -> Times:
+    """Return times of their own with the same content."""
+    return Times._make(column.copy() for column in times)
 
 
 class Rules(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,44 @@ class Outcome(enum.IntEnum):
     """No ready replica, a length that the engine refuses, or a replica that died."""
     IN_FLIGHT = state.IN_FLIGHT
     """Not finished when the simulation ended."""
+
+
+class Fates(NamedTuple):
+    """What became of some requests by an instant; arrays of shape (requests,), instants in ms of the simulation."""
+
+    outcome: NDArray[np.uint8]
+    """Values of `Outcome`."""
+    replica: NDArray[np.int64]
+    """Position of the replica that got the request, -1 for none."""
+    first_ms: NDArray[np.float64]
+    """When the first token reached the client; NaN when none has."""
+    last_ms: NDArray[np.float64]
+    """When the last token did; NaN unless finished."""
+    ended_ms: NDArray[np.float64]
+    """When it was finished, shed or failed; infinite while in flight."""
+
+
+class Loads(NamedTuple):
+    """What is in replicas at an instant; arrays of shape (replicas that have not died,)."""
+
+    replica: NDArray[np.int64]
+    """Positions in `lives`, rising."""
+    in_flight: NDArray[np.int64]
+    """Requests not finished."""
+    running: NDArray[np.int64]
+    """Of these, sequences in execution."""
+    waiting: NDArray[np.int64]
+    """Of these, requests that wait for admission."""
+    decoding: NDArray[np.int64]
+    """Sequences that take part in the next pass as decodes."""
+    kv_usage: NDArray[np.float64]
+    """Share of KV blocks in use, 0 to 1."""
+    kv_tokens: NDArray[np.int64]
+    """Tokens of context of the decoding sequences."""
+    waiting_tokens: NDArray[np.int64]
+    """Prompt tokens of the requests that wait."""
+    uncomputed_tokens: NDArray[np.int64]
+    """Prompt tokens, of all requests in flight, that are still to be computed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -19,19 +19,24 @@ from tenbin_planner import compiling
 from tenbin_planner.model import replaying, state
 from tenbin_planner.model.arrivals import Arrivals
 from tenbin_planner.model.lives import fixed
-from tenbin_planner.model.results import FleetResult, Outcome
+from tenbin_planner.model.results import Fates, FleetResult, Loads, Outcome
 from tenbin_planner.model.routing import Routing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeVar
 
     from numpy.typing import NDArray
     from tenbin_spec.profiles import EngineProfile
 
     from tenbin_planner.model.lives import ReplicaLife
 
+    Number = TypeVar("Number", np.int64, np.float64)
+
 NO_LIMIT = 1 << 60
 """More than any queue holds."""
+DEAD_KEPT = 16
+"""Dead replicas beyond as many as live that are carried along before their state is dropped."""
 
 
 def warm_up() -> None:
@@ -114,10 +119,15 @@ class FleetSimulation:
         self._service = service or Service()
         self._profiles: tuple[EngineProfile, ...] = tuple(dict.fromkeys(life.profile for life in lives))
         self._lives = list(lives)
+        self._kill_ms = np.array([life.kill_s * 1000.0 for life in lives])
+        self._members = np.arange(len(lives))
+        self._times = replaying.times_of(lives)
         self._next_row = 0
         self._model = state.model_of(self._profiles)
         kinds = [self._profiles.index(life.profile) for life in lives]
         self._state = state.empty_state(self._model, kinds, len(arrivals))
+        self._chosen = np.full(len(arrivals), state.NOBODY)
+        self._dropped = state.Totals()
         requests = self._state.requests
         requests["arrival_ms"] = arrivals.arrival_s * 1000
         requests["input_tokens"] = arrivals.input_tokens
@@ -132,16 +142,18 @@ class FleetSimulation:
         """
         if math.isnan(until_s):
             raise ValueError("until_s is nan; allowed is a number")
-        if self._lives:
-            times, rules = self._times(), self._rules()
-            stop = int(np.searchsorted(self.arrivals.arrival_s, until_s, side="left"))
-            replaying.replay(self._model, self._state, times, rules, self._next_row, max(stop, self._next_row))
-            replaying.advance_all(self._model, self._state, times, until_s * 1000)
+        first = self._next_row
+        stop = max(first, int(np.searchsorted(self.arrivals.arrival_s, until_s, side="left")))
+        if self._members.size:
+            replaying.replay(self._model, self._state, self._times, self._rules(), first, stop)
+            replaying.advance_all(self._model, self._state, self._times, until_s * 1000)
+            rows = self._state.requests["replica"][first:stop]
+            self._chosen[first:stop] = np.where(rows < 0, state.NOBODY, self._members[rows])
         else:
-            stop = int(np.searchsorted(self.arrivals.arrival_s, until_s, side="left"))
-            self._state.requests["outcome"][self._next_row : stop] = state.FAILED
-        self._next_row = max(stop, self._next_row)
+            self._state.requests["outcome"][first:stop] = state.FAILED
+        self._next_row = stop
         self.now_s = max(self.now_s, until_s)
+        self._drop_dead()
 
     def add(self, life: ReplicaLife) -> int:
         """Have one more replica, and return its index."""
@@ -150,29 +162,46 @@ class FleetSimulation:
             self._profiles = (*self._profiles, life.profile)
             self._model = state.model_of(self._profiles)
         self._lives.append(life)
+        self._kill_ms = np.append(self._kill_ms, life.kill_s * 1000.0)
+        self._members = np.append(self._members, index)
+        self._times = replaying.joined(self._times, replaying.times_of([life]))
         self._state = state.with_replica(self._state, self._model, self._profiles.index(life.profile))
         return index
 
     def change(self, index: int, *, stop_s: float | None = None, kill_s: float | None = None) -> None:
-        """Have a replica drain or die at an instant, which must not lie in the past.
+        """Have a replica drain or die at an instant, which must not lie in the past; at infinity, it never does.
+
+        One that drains may be taken back, one that is dead may not.
 
         Raises:
-            ValueError: naming an instant that does.
+            ValueError: naming an instant that lies in the past, or a replica that is dead.
         """
+        life = self._lives[index]
+        if life.kill_s <= self.now_s < math.inf:
+            raise ValueError(f"replica {index} is dead since {life.kill_s}; allowed is one that lives")
         for name, instant in (("stop_s", stop_s), ("kill_s", kill_s)):
             if instant is not None and not instant >= self.now_s:
                 raise ValueError(f"{name} is {instant}; allowed is {self.now_s}, the present, or later")
-        life = self._lives[index]
-        self._lives[index] = dataclasses.replace(
+        changed = dataclasses.replace(
             life,
             stop_s=life.stop_s if stop_s is None else stop_s,
             kill_s=life.kill_s if kill_s is None else kill_s,
         )
+        self._lives[index] = changed
+        row = int(np.searchsorted(self._members, index))
+        self._times.stop_ms[row] = changed.stop_s * 1000
+        self._times.kill_ms[row] = self._kill_ms[index] = changed.kill_s * 1000
 
     def copy(self) -> FleetSimulation:
         """Return a fleet that goes on from here by itself."""
         other = copy.copy(self)
-        vars(other).update(_lives=list(self._lives), _state=state.copied(self._state))
+        vars(other).update(
+            _lives=list(self._lives),
+            _kill_ms=self._kill_ms.copy(),
+            _times=replaying.copied(self._times),
+            _chosen=self._chosen.copy(),
+            _state=state.copied(self._state),
+        )
         return other
 
     @property
@@ -183,57 +212,104 @@ class FleetSimulation:
     @property
     def in_flight(self) -> NDArray[np.int64]:
         """Requests in each replica that are not finished, shape (replicas,)."""
-        return self._state.in_flight.copy()
+        return self._by_life(self._state.in_flight)
 
     @property
     def queued(self) -> NDArray[np.int64]:
         """Requests in each replica that wait for admission, shape (replicas,)."""
-        queued: NDArray[np.int64] = self._state.replicas["queued"].copy()
-        return queued
+        return self._by_life(self._state.replicas["queued"])
 
     @property
     def kv_usage(self) -> NDArray[np.float64]:
         """Share of KV blocks in use in each replica, 0 to 1, shape (replicas,)."""
-        blocks = self._model.profiles["kv_blocks"][self._state.replicas["profile"]]
-        usage: NDArray[np.float64] = 1 - self._state.replicas["free_blocks"] / blocks
-        return usage
+        return self._by_life(self._kv_usage())
 
-    def result(self) -> FleetResult:
-        """Return what became of each request by now: what reaches its client later, or dies on the way, has not."""
-        requests, replicas = self._state.requests, self._state.replicas
-        arrival_ms = requests["arrival_ms"]
-        chosen = requests["replica"].astype(np.int64)
-        kills = np.array([*(life.kill_s * 1000 for life in self._lives), math.inf])[chosen]
-        ends = np.minimum(kills, self.now_s * 1000)
+    def loads(self) -> Loads:
+        """Return what is in each replica that has not died."""
+        replicas, live = self._state.replicas, np.flatnonzero(self._living())
+        return Loads(
+            replica=self._members[live],
+            in_flight=self._state.in_flight[live],
+            running=replicas["running"][live],
+            waiting=replicas["queued"][live],
+            decoding=replicas["decoding"][live],
+            kv_usage=self._kv_usage()[live],
+            kv_tokens=replicas["kv_tokens"][live],
+            waiting_tokens=replicas["queued_prompt_tokens"][live],
+            uncomputed_tokens=self._state.uncomputed[live],
+        )
+
+    def fates(self, rows: NDArray[np.int64] | slice) -> Fates:
+        """Return what became of some requests by now: what reaches its client later, or dies on the way, has not."""
+        requests, chosen = self._state.requests[rows], self._chosen[rows]
+        now_ms = self.now_s * 1000
+        kills = np.append(self._kill_ms, math.inf)[chosen]
+        ends = np.minimum(kills, now_ms)
         first = np.where(requests["first_ms"] < ends, requests["first_ms"], np.nan)
         last = np.where(requests["last_ms"] < ends, requests["last_ms"], np.nan)
         outcome = np.where(requests["outcome"] == state.WAITS, Outcome.IN_FLIGHT, requests["outcome"])
         late = (outcome == Outcome.FINISHED) & ~np.isfinite(last)
-        outcome[late] = np.where(kills[late] <= self.now_s * 1000, Outcome.FAILED, Outcome.IN_FLIGHT)
-        gaps = requests["output_tokens"] - 1
-        return FleetResult(
-            arrivals=self.arrivals,
+        outcome[late] = np.where(kills[late] <= now_ms, Outcome.FAILED, Outcome.IN_FLIGHT)
+        ended = np.where(np.isnan(requests["admitted_ms"]), requests["arrival_ms"], kills)
+        ended = np.where(outcome == Outcome.FINISHED, last, ended)
+        return Fates(
             outcome=outcome.astype(np.uint8),
             replica=chosen,
-            ttft_ms=first - arrival_ms,
-            tpot_ms=np.where(gaps > 0, (last - first) / np.maximum(gaps, 1), np.nan),
-            e2e_ms=last - arrival_ms,
-            preemptions=int(replicas["preemptions"].sum()),
-            events=int(replicas["events"].sum()) + self._next_row,
-            extrapolated=any(
-                state.is_extrapolated(self._profiles[replica["profile"]], replica) for replica in replicas
-            ),
+            first_ms=first,
+            last_ms=last,
+            ended_ms=np.where(outcome == Outcome.IN_FLIGHT, math.inf, ended),
         )
 
-    def _times(self) -> replaying.Times:
-        count = len(self._lives)
-        return replaying.Times(
-            ready_ms=np.array([life.ready_s * 1000.0 for life in self._lives]),
-            stop_ms=np.array([life.stop_s * 1000.0 for life in self._lives]),
-            kill_ms=np.array([life.kill_s * 1000.0 for life in self._lives]),
-            takes=np.zeros(count, dtype=np.bool_),
-            scores=np.zeros(count),
+    def ended_ms(self, index: int) -> float:
+        """Return when the last of a replica's requests ended; infinite while one is in flight, -infinite for none."""
+        row = int(np.searchsorted(self._members, index))
+        if row < self._members.size and self._members[row] == index and self._state.in_flight[row]:
+            return math.inf
+        first = int(np.searchsorted(self.arrivals.arrival_s, self._lives[index].ready_s))
+        rows = first + np.flatnonzero(self._chosen[first : self._next_row] == index)
+        return float(self.fates(rows).ended_ms.max(initial=-math.inf))
+
+    def result(self) -> FleetResult:
+        """Return what became of each request by now."""
+        fates, arrival_ms = self.fates(slice(None)), self._state.requests["arrival_ms"]
+        gaps = self.arrivals.output_tokens - 1
+        totals = self._dropped.plus(state.totals(self._profiles, self._state.replicas))
+        return FleetResult(
+            arrivals=self.arrivals,
+            outcome=fates.outcome,
+            replica=fates.replica.copy(),
+            ttft_ms=fates.first_ms - arrival_ms,
+            tpot_ms=np.where(gaps > 0, (fates.last_ms - fates.first_ms) / np.maximum(gaps, 1), np.nan),
+            e2e_ms=fates.last_ms - arrival_ms,
+            preemptions=totals.preemptions,
+            events=totals.events + self._next_row,
+            extrapolated=totals.extrapolated,
         )
+
+    def _by_life(self, values: NDArray[Number]) -> NDArray[Number]:
+        whole = np.zeros(len(self._lives), dtype=values.dtype)
+        whole[self._members] = values
+        return whole
+
+    def _living(self) -> NDArray[np.bool_]:
+        living: NDArray[np.bool_] = ~((self._times.kill_ms <= self.now_s * 1000) & np.isfinite(self._times.kill_ms))
+        return living
+
+    def _kv_usage(self) -> NDArray[np.float64]:
+        blocks = self._model.profiles["kv_blocks"][self._state.replicas["profile"]]
+        usage: NDArray[np.float64] = 1 - self._state.replicas["free_blocks"] / blocks
+        return usage
+
+    def _drop_dead(self) -> None:
+        """Drop the state of dead replicas, once it is most of all: each request looks at all replicas."""
+        dead = ~self._living()
+        if np.count_nonzero(dead) <= DEAD_KEPT + np.count_nonzero(~dead):
+            return
+        self._dropped = self._dropped.plus(state.totals(self._profiles, self._state.replicas[dead]))
+        live = np.flatnonzero(self._living())
+        self._state = state.with_replicas(self._state, live, self._next_row - 1)
+        self._members = self._members[live]
+        self._times = replaying.Times._make(column[live] for column in self._times)
 
     def _rules(self) -> replaying.Rules:
         service = self._service

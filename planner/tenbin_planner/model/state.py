@@ -67,6 +67,7 @@ REPLICA = np.dtype(
         ("next_last", "i8"),  # first pass that brings one of these its last token
         ("partial", "i8"),  # row whose prompt is computed in part; it is the last one running
         ("free_blocks", "i8"),
+        ("handed_out", "i8"),  # blocks taken from the queue of free ones so far
         ("arriving_head", "i8"),
         ("arriving_tail", "i8"),
         ("waiting_head", "i8"),
@@ -95,6 +96,8 @@ REQUEST = np.dtype(
         ("drawn", "i8"),  # tokens drawn before its present admission
         ("computed", "i8"),  # while its prompt is computed in part
         ("next", "i8"),
+        ("cached_until", "i8"),  # `handed_out` at which the last of its blocks of before has been reused
+        ("cached_blocks", "i8"),  # that it had when it was preempted
         ("preemptions", "i4"),
         ("replica", "i4"),
         ("outcome", "i1"),
@@ -180,8 +183,31 @@ def model_of(profiles: tuple[EngineProfile, ...]) -> Model:
     return model
 
 
-def is_extrapolated(profile: EngineProfile, replica: NDArray[Any]) -> bool:
-    """Whether passes of a replica went beyond the last knot of one of its profile's curves."""
+class Totals(NamedTuple):
+    """What replicas have counted, summed up."""
+
+    preemptions: int = 0
+    events: int = 0
+    extrapolated: bool = False
+    """Whether a pass of one of them went beyond the last knot of one of its profile's curves."""
+
+    def plus(self, other: Totals) -> Totals:
+        """Return both together."""
+        return Totals(
+            self.preemptions + other.preemptions, self.events + other.events, self.extrapolated or other.extrapolated
+        )
+
+
+def totals(profiles: Sequence[EngineProfile], replicas: NDArray[Any]) -> Totals:
+    """Sum up what replicas have counted."""
+    return Totals(
+        preemptions=int(replicas["preemptions"].sum()),
+        events=int(replicas["events"].sum()),
+        extrapolated=any(_is_extrapolated(profiles[replica["profile"]], replica) for replica in replicas),
+    )
+
+
+def _is_extrapolated(profile: EngineProfile, replica: NDArray[Any]) -> bool:
     forward = profile.forward
     return bool(
         replica["peak_decodes"] > forward.decode_ms[-1][0]
@@ -298,3 +324,21 @@ def with_replica(state: State, model: Model, profile: int) -> State:
         wide[(old.shape[0], *(slice(0, size) for size in new.shape[1:]))] = new[0]
         joined[name] = wide
     return State(**joined)
+
+
+def with_replicas(state: State, kept: NDArray[np.int64], newest_row: int) -> State:
+    """Return a state with some of its replicas alone; the requests' array is shared and changed.
+
+    Args:
+        state: to take them from; nothing is in flight in the others.
+        kept: their indices, rising.
+        newest_row: request that came last, whose replica a router may still ask for; -1 for none.
+    """
+    requests = state.requests
+    rows = np.flatnonzero(requests["outcome"] == IN_FLIGHT)
+    requests["replica"][rows] = np.searchsorted(kept, requests["replica"][rows])
+    if newest_row >= 0 and requests["outcome"][newest_row] != IN_FLIGHT:
+        # The next one in a circle stays the next one, whether its predecessor is kept or not.
+        before = requests["replica"][newest_row]
+        requests["replica"][newest_row] = np.searchsorted(kept, before, side="right") - 1
+    return State(**{name: old if name == "requests" else old[kept] for name, old in state._asdict().items()})

@@ -174,6 +174,7 @@ class Replica:
         fresh["output_tokens"] = request.output_tokens
         fresh["scheduled_ms"] = fresh["first_ms"] = fresh["last_ms"] = math.nan
         fresh["drawn"] = fresh["computed"] = fresh["preemptions"] = 0
+        fresh["cached_until"] = fresh["cached_blocks"] = 0
         advancing.add(self._model, self._state, 0, row, 1 << 60, 1 << 60)
         sequence = Sequence(request, admitted_ms=float(fresh["admitted_ms"]))
         self._sequences[row] = sequence

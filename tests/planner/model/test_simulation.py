@@ -11,6 +11,7 @@ from tenbin_planner.model import fleet
 from tenbin_planner.model.arrivals import Arrivals
 from tenbin_planner.model.lives import ReplicaLife, fixed
 from tenbin_planner.model.results import Outcome
+from tenbin_planner.model.routing import Routing
 from tenbin_planner.model.simulation import FleetSimulation, Service
 
 if TYPE_CHECKING:
@@ -87,6 +88,70 @@ def test_replicas_of_a_copy_are_its_own(by_hand: Profiles) -> None:
     assert (len(simulation.lives), len(copied.lives)) == (1, 2)
     assert simulation.result().count(Outcome.FAILED) == 0
     assert copied.result().count(Outcome.FAILED) > 0
+
+
+@pytest.mark.parametrize("routing", list(Routing))
+def test_the_dead_are_forgotten_without_a_trace(by_hand: Profiles, routing: Routing) -> None:
+    arrivals = steady(400, 40)
+    lives = [
+        ReplicaLife(profile=by_hand(kv_blocks=52), ready_s=index * 0.1, stop_s=index * 0.1 + 0.5, kill_s=end)
+        for index, end in enumerate(np.arange(190) * 0.1 + np.tile([0.9, 0.62, 5.0], 64)[:190])
+    ]
+    service = Service(routing=routing, seed=3)
+    simulation = FleetSimulation(arrivals, lives, service)
+    counts = []
+    for instant in np.arange(0.0, 22.0, 0.15):
+        simulation.advance(instant)
+        counts.append(simulation.loads().replica.size)
+        assert simulation.in_flight.size == 190
+    simulation.advance(math.inf)
+    at_once = fleet.simulate(arrivals, lives, routing=routing, seed=3)
+    result = simulation.result()
+    for name in ("outcome", "replica", "ttft_ms", "e2e_ms"):
+        assert getattr(result, name).tobytes() == getattr(at_once, name).tobytes()
+    assert (result.preemptions, result.extrapolated) == (at_once.preemptions, at_once.extrapolated)
+    assert (counts[0], counts[-1]) == (190, 7)
+    assert simulation._state.replicas.size < 40, "the state of the dead is still carried along"
+
+
+def test_who_drains_may_be_taken_back_and_who_is_dead_may_not(by_hand: Profiles) -> None:
+    simulation = FleetSimulation(steady(), fixed(by_hand(), 2))
+    simulation.advance(0.5)
+    simulation.change(1, stop_s=0.5)
+    simulation.advance(1.0)
+    simulation.change(1, stop_s=math.inf)
+    simulation.advance(1.2)
+    simulation.change(0, kill_s=1.2)
+    result = simulation.result()
+    came_s = result.arrivals.arrival_s
+    assert set(result.replica[(came_s > 0.5) & (came_s < 1.0)].tolist()) == {0}
+    assert 1 in result.replica[(came_s > 1.0) & (came_s < 1.2)]
+    simulation.advance(1.3)
+    with pytest.raises(ValueError, match=r"^replica 0 is dead since 1\.2; allowed is one that lives$"):
+        simulation.change(0, stop_s=2.0)
+
+
+def test_the_fate_of_a_request_says_when_it_ended(by_hand: Profiles) -> None:
+    arrivals = Arrivals.of([0.0, 0.1, 0.2, 0.3, 0.4], [100, 100, 499, 100, 100], [2, 2, 499, 500, 500])
+    simulation = FleetSimulation(arrivals, [ReplicaLife(profile=by_hand(), kill_s=2.0), *fixed(by_hand(), 1)])
+    simulation.advance(1.0)
+    fates = simulation.fates(np.arange(5))
+    assert fates.outcome.tolist() == [0, 0, 2, 2, 2]
+    assert fates.ended_ms[2:].tolist() == [200.0, 300.0, 400.0]
+    assert fates.ended_ms[:2].tolist() == fates.last_ms[:2].tolist()
+    assert simulation.ended_ms(0) == 400.0
+
+
+def test_loads_say_what_the_living_hold(by_hand: Profiles) -> None:
+    simulation = FleetSimulation(steady(), [ReplicaLife(profile=by_hand(), kill_s=0.2), *fixed(by_hand(), 1)])
+    simulation.advance(0.301)
+    loads = simulation.loads()
+    assert loads.replica.tolist() == [1]
+    for name in ("in_flight", "waiting", "kv_usage"):
+        by_life = getattr(simulation, {"waiting": "queued"}.get(name, name))
+        assert getattr(loads, name).tolist() == [by_life[1]]
+    assert loads.in_flight == loads.running + loads.waiting
+    assert loads.waiting_tokens == 100 * loads.waiting
 
 
 def test_a_fleet_that_is_empty_at_first_may_grow(by_hand: Profiles) -> None:
