@@ -126,7 +126,8 @@ def written(profile: EngineProfile) -> str:
 def error_words(kinds: Sequence[model_fit.KindError], runs: Sequence[validation.Comparison]) -> str:
     """Say in words and figures how far a profile is from its data, the shortest first."""
     parts = [
-        f"{own.kind} ({own.count:,}) median {own.median:.1%}, nine of ten within {own.p90:.1%}, worst {own.worst:+.1%}"
+        f"{own.kind} ({own.count:,}) median {100 * own.median:.1f} %, nine of ten within {100 * own.p90:.1f} %, "
+        f"worst {100 * own.worst:+.1f} %"
         for own in kinds
     ]
     words = []

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Sequence
 
 from tenbin_planner.model.measurements import Measurements
-from tenbin_planner.profiling import decode_tables, engine_logs, errors, pass_files, records, tables
+from tenbin_planner.profiling import decode_tables, engine_logs, errors, latency_grids, pass_files, records, tables
 from tenbin_planner.profiling.pass_files import LeftOut
 from tenbin_planner.profiling.records import MeasuredRun
 
@@ -53,6 +53,8 @@ def _take(table: tables.Table, leave_out: Sequence[tuple[float, float]], data: D
         found = decode_tables.take(table)
     elif engine_logs.matches(table):
         found = engine_logs.take(table, leave_out)
+    elif latency_grids.matches(table):
+        found = latency_grids.take(table)
     elif records.matches(table):
         _take_records(table, data)
         return
@@ -60,7 +62,8 @@ def _take(table: tables.Table, leave_out: Sequence[tuple[float, float]], data: D
         raise errors.DataError(
             f"{table.path} has the columns {', '.join(table.columns)}; allowed are those of passes "
             f"({', '.join(pass_files.COLUMNS)}), of decode steps ({', '.join(decode_tables.COLUMNS)}), of an engine's "
-            f"log ({', '.join(engine_logs.COLUMNS)}) or of requests ({', '.join(records.COLUMNS)})"
+            f"log ({', '.join(engine_logs.COLUMNS)}), of a grid of latencies ({', '.join(latency_grids.COLUMNS)}) "
+            f"or of requests ({', '.join(records.COLUMNS)})"
         )
     _about(table, found, data)
     data.passes.append(found.passes)

@@ -133,8 +133,8 @@ def test_cached_tokens_do_not_use_the_budget(by_hand: Profiles, serve: Serve) ->
 
 
 def test_cached_tokens_take_their_blocks(by_hand: Profiles, serve: Serve) -> None:
-    # 50 blocks: A takes 31. B, cached but for 10 of its 200 tokens, needs 20 and waits until A has ended at 10 + 10 +
-    # 10 + 20 + 10 = 60, which is after three chunks.
+    # 50 blocks: A takes 31, until 20 + 20 + 20 + 10.1. B, cached but for 10 of its 200 tokens, needs 20: it follows
+    # A with 10 + 1.
     profile = by_hand(kv_blocks=50)
     assert serve(profile, (0, 301, 1), (0, 200, 1, 190)) == near((70.1, 70.1), (81.1, 81.1))
 
@@ -144,24 +144,32 @@ def test_a_sequence_without_a_free_block_preempts_the_one_admitted_last(by_hand:
     # computes 37 tokens: 10 + 3.7, to 13.7. Pass 2 decodes A (token 19) and B (20): 12, to 25.7. Pass 3, put together
     # at 13.7, decodes A (20) and B (21): B needs a third block, none is free, and B itself is the one admitted last.
     # It loses 2 blocks; the pass holds A alone: 11, to 36.7. Pass 4, put together at 25.7: A (21) takes a third block.
-    # B must compute 19 + 2 = 21 tokens, 3 blocks, and 1 is free. A's last token comes at 47.7; B returns at 47.7 with
-    # 10 + 2.1 and its third token, to 59.8, and decodes its last: 70.8.
+    # B needs 3 blocks for 19 + 2 = 21 tokens, and 1 is free. A's last token comes at 47.7. B returns at 47.7; its first
+    # block still holds 10 tokens, its second is the one that A took. 11 tokens: 11.1 for its third token, to 58.8, and
+    # its last: 69.8.
     times = serve(by_hand(kv_blocks=4, max_model_len=40), (0, 18, 4), (0, 19, 4))
-    assert times == near((13.7, 47.7), (13.7, 70.8))
+    assert times == near((13.7, 47.7), (13.7, 69.8))
 
 
 def test_a_preempted_sequence_finds_its_cached_tokens_again(by_hand: Profiles, serve: Serve) -> None:
-    # As above, but 10 tokens of B are cached: the first pass computes 27 tokens, 1 ms less, and B returns with 11.
-    times = serve(by_hand(kv_blocks=4, max_model_len=40), (0, 18, 4), (0, 19, 4, 10))
-    assert times == near((12.7, 46.7), (12.7, 68.8))
+    # As above, but 15 tokens of B are cached: the first pass computes 22 tokens, 1.5 ms less, and B returns with 6
+    # tokens, 10.6 instead of 11.1.
+    times = serve(by_hand(kv_blocks=4, max_model_len=40), (0, 18, 4), (0, 19, 4, 15))
+    assert times == near((12.2, 46.2), (12.2, 67.8))
+
+
+def test_a_request_is_admitted_when_its_whole_prompt_finds_blocks(by_hand: Profiles, serve: Serve) -> None:
+    # A takes 31 of 50 blocks for 301 tokens: 20 + 20 + 20 + 10.1. In its last pass there is budget for 99 tokens of B,
+    # and 19 blocks for them, but not for all 250. B follows A: 20 + 20 + 15.
+    assert serve(by_hand(kv_blocks=50), (0, 301, 1), (0, 250, 1)) == near((70.1, 70.1), (125.1, 125.1))
 
 
 def test_a_preemption_admits_nobody_in_its_pass(by_hand: Profiles, serve: Serve) -> None:
     # As two above, and C (5 in, 1 out) comes during pass 1. Pass 3 preempts, so C, which would fit into the blocks that
     # B leaves, is not admitted; from then on B is at the front of the queue. Both return at 47.7, when A has ended, in
-    # a pass of 21 + 5 prompt tokens: 10 + 2.6, to 60.3.
+    # a pass of 11 + 5 prompt tokens: 10 + 1.6, to 59.3.
     times = serve(by_hand(kv_blocks=4, max_model_len=40), (0, 18, 4), (0, 19, 4), (1, 5, 1))
-    assert times == near((13.7, 47.7), (13.7, 71.3), (60.3, 60.3))
+    assert times == near((13.7, 47.7), (13.7, 70.3), (59.3, 59.3))
 
 
 def test_the_api_process_takes_requests_one_after_the_other(by_hand: Profiles, serve: Serve) -> None:

@@ -51,7 +51,7 @@ def test_a_pass_file_gives_back_the_profile_that_made_it(tmp_path: pathlib.Path)
     assert report.profile.source == "made up. Made by `tenbin profile fit passes.csv.gz`."
     assert [kind.kind for kind in report.kinds] == ["decode", "prefill"]
     assert report.profile.error is not None
-    assert report.profile.error.startswith("Passes before calibration: decode (27) median 0.0%, nine of ten within ")
+    assert report.profile.error.startswith("Passes before calibration: decode (27) median 0.0 %, nine of ten within ")
 
 
 def test_what_a_pass_file_says_of_its_server_need_not_be_said_again(tmp_path: pathlib.Path) -> None:
@@ -104,7 +104,7 @@ def test_runs_calibrate_what_single_passes_do_not_tell(tmp_path: pathlib.Path) -
     report = fitting.fit([pass_file(tmp_path), *runs], ABOUT)
     values = {scalar.name: scalar.value for scalar in report.scalars}
     assert values == pytest.approx(
-        {"prefill factor": 1.06, "kv factor": 1.2, "api per request ms": 5.0, "api first token ms": 3.0}, rel=0.15
+        {"prefill factor": 1.06, "kv factor": 1.2, "api per request ms": 5.0, "api first token ms": 3.0}, rel=0.2
     )
     assert [run.name for run in report.runs] == ["r6", "r11", "r16"]
     for run in report.runs:

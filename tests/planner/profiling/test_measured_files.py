@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import measured
-from tenbin_planner.profiling import errors, reading, records, tables
+from tenbin_planner.profiling import errors, latency_grids, reading, records, tables
 from tenbin_spec.profiles import ApiServer
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ BAD = {
         (
             "{path} has the columns a, b; allowed are those of passes (decode_sequences, kv_tokens, prefill_tokens, "
             "prefill_context, ms), of decode steps (batch, mean_ctx, client_itl_p50_ms), of an engine's log (t, "
-            "ctx_req, ctx_tok, gen_req, wait_ms) or of requests (sent, isl, osl, ttft, e2e)"
+            "ctx_req, ctx_tok, gen_req, wait_ms), of a grid of latencies ({grid}) "
+            "or of requests (sent, isl, osl, ttft, e2e)"
         ),
     ),
     "cells": (
@@ -154,7 +155,7 @@ def test_a_file_that_cannot_be_is_refused_with_all_that_is_wrong(folder: pathlib
     path = measured.write(folder / "data.csv", text)
     with pytest.raises(errors.DataError) as refused:
         reading.read([path])
-    assert str(refused.value) == message.format(path=path)
+    assert str(refused.value) == message.format(path=path, grid=", ".join(latency_grids.COLUMNS))
 
 
 def test_all_bad_files_are_named_at_once(folder: pathlib.Path) -> None:

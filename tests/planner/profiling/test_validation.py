@@ -82,6 +82,23 @@ def test_shares_count_all_requests_and_unfinished_ones_as_missed(run: MeasuredRu
     assert found.attainments[1].predicted == pytest.approx(0.5, abs=0.02)
 
 
+def test_what_would_have_ended_after_the_measurement_did_is_missed_in_both(run: MeasuredRun) -> None:
+    end_s = float(np.median(run.sent_s + run.e2e_ms / 1000))
+    finished = run.sent_s + run.e2e_ms / 1000 <= end_s
+    cut = dataclasses.replace(
+        run, finished=finished, e2e_ms=np.where(finished, run.e2e_ms, 1000 * (end_s - run.sent_s).clip(0))
+    )
+    easy = Objective(target=Decimal("0.9"), e2e_ms=10_000_000)
+    kept = run.sent_s <= end_s
+    shorter = records.MeasuredRun(
+        name="cut",
+        **{field.name: getattr(cut, field.name)[kept] for field in dataclasses.fields(cut) if field.name != "name"},
+    )
+    (attained,) = validation.compare(KNOWN, shorter, objectives=[easy]).attainments
+    assert attained.predicted == pytest.approx(attained.measured, abs=0.02)
+    assert attained.measured < 0.99
+
+
 def test_an_answer_of_one_token_keeps_a_threshold_of_tpot(tmp_path: pathlib.Path) -> None:
     path = measured.write(tmp_path / "one.csv", "sent,isl,osl,ttft,e2e\n0,10,1,0.02,0.02\n5,10,1,0.02,0.02\n")
     objective = Objective(target=Decimal("0.9"), tpot_ms=1)
