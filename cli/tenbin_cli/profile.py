@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 from tenbin_spec import catalogue, profiles
 from tenbin_spec.profiles import EngineProfile
 
@@ -31,16 +33,13 @@ def list_profiles(as_json: _Json = False) -> None:
     if as_json:
         typer.echo("[" + ",\n".join(profile.model_dump_json(indent=2) for profile in known) + "]")
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in ("Profile", "On", "Kind"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("Error, in short")
+    console = Console(highlight=False)
     for profile in known:
         accelerator = profile.accelerator
         if profile.tensor_parallel > 1:
             accelerator += f" x {profile.tensor_parallel}"
-        table.add_row(profile.name, accelerator, profile.kind.value, _first_sentence(profile.error or "unknown"))
-    Console(highlight=False).print(table)
+        console.print(f"[bold]{profile.name}[/]  {accelerator}, {profile.kind.value}", soft_wrap=True)
+        console.print(Padding(Text(_first_sentence(profile.error or "error unknown"), style="dim"), (0, 0, 0, 2)))
 
 
 def _first_sentence(text: str) -> str:
