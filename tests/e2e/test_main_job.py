@@ -67,8 +67,8 @@ def test_a_request_streams_tokens_through_the_gateway(environment: Environment) 
 
 def test_the_gateway_lets_only_the_engine_interface_through(environment: Environment) -> None:
     gateway = environment.status()["gateway_url"]
-    assert httpx.get(f"{gateway}/v1/models", timeout=10).status_code == 200
-    assert httpx.get(f"{gateway}/metrics", timeout=10).status_code == 404
+    assert httpx.get(f"{gateway}/v1/models", timeout=60).status_code == 200
+    assert httpx.get(f"{gateway}/metrics", timeout=60).status_code == 404
 
 
 def test_a_second_up_changes_nothing(environment: Environment) -> None:
@@ -98,10 +98,10 @@ def test_a_new_slo_reaches_the_running_planner(environment: Environment, tmp_pat
 
     changed = environment.stack_file(tmp_path, loosen)
     environment.pulumi("up", "--yes", "--skip-preview", "--config-file", str(changed))
-    eventually(lambda: str(environment.plan().services[0].classes["interactive"].target) == "0.95", within=30)
+    eventually(lambda: str(environment.plan().services[0].classes["interactive"].target) == "0.95")
     assert planner_pods(environment) == planners
     environment.pulumi("up", "--yes", "--skip-preview")
-    eventually(lambda: str(environment.plan().services[0].classes["interactive"].target) == "0.99", within=30)
+    eventually(lambda: str(environment.plan().services[0].classes["interactive"].target) == "0.99")
 
 
 def planner_pods(environment: Environment) -> set[str]:
@@ -140,31 +140,46 @@ def test_a_bad_configuration_changes_nothing(
     assert stream(environment.status()["gateway_url"])[0] == 200
 
 
+def at_rest(environment: Environment) -> dict[str, int]:
+    """Return the replicas once the planner has given back all but the minimum, so that it does not change them soon."""
+    found: dict[str, int] = eventually(
+        lambda: (replicas := environment.replicas()) and sum(replicas.values()) == 1 and replicas
+    )
+    return found
+
+
+def images(pods: list[Any]) -> set[str]:
+    return {pod.spec.containers[0].image for pod in pods}
+
+
+def counts_written(environment: Environment) -> list[str]:
+    """Return how often the planner has written a count, as its metrics say."""
+    page = httpx.get(f"{environment.status()['planner_url']}/metrics", timeout=60).raise_for_status().text
+    return re.findall(r'^tenbin_planner_orders_total\{kind="scale"\} .*$', page, re.MULTILINE)
+
+
 def test_a_change_of_image_keeps_the_replica_count(environment: Environment, tmp_path: pathlib.Path) -> None:
     environment.pulumi("preview", "--expect-no-changes")
-    before = environment.replicas()
-    assert sum(before.values()) >= 1
+    before = at_rest(environment)
+    old, written = images(environment.engines()), counts_written(environment)
 
     def newer(config: dict[str, Any]) -> None:
         config["tenbin:services"]["chat"]["engine"]["image"] = "tenbin/simulated-engine:0.1.1"
 
     changed = environment.stack_file(tmp_path, newer)
     environment.pulumi("up", "--yes", "--skip-preview", "--config-file", str(changed))
-    assert sum(environment.replicas().values()) == sum(before.values())
+    assert environment.replicas() == before
+    assert counts_written(environment) == written, "the planner had to bring the count back"
     environment.pulumi("preview", "--expect-no-changes", "--config-file", str(changed))
-    eventually(
-        lambda: (
-            {pod.spec.containers[0].image for pod in environment.ready_engines()} == {"tenbin/simulated-engine:0.1.1"}
-        ),
-        within=120,
-    )
-    assert stream(environment.status()["gateway_url"])[0] == 200
+    eventually(lambda: images(environment.ready_engines()) == {"tenbin/simulated-engine:0.1.1"})
+    eventually(lambda: stream(environment.status()["gateway_url"])[0] == 200)
     environment.pulumi("up", "--yes", "--skip-preview")
+    eventually(lambda: images(environment.engines()) == old)
 
 
 def test_a_killed_planner_goes_on_from_its_state(environment: Environment) -> None:
-    eventually(environment.ready_engines, within=60)
-    before = environment.replicas()
+    eventually(environment.ready_engines)
+    before = at_rest(environment)
     (pod,) = environment.core().list_namespaced_pod(NAMESPACE, label_selector=f"{LABEL_NAME}={NAME_PLANNER}").items
     restarts = pod.status.container_statuses[0].restart_count
     environment.process_of(pod.metadata.name).send_signal(signal.SIGKILL)
@@ -173,8 +188,8 @@ def test_a_killed_planner_goes_on_from_its_state(environment: Environment) -> No
         found = environment.core().read_namespaced_pod(pod.metadata.name, NAMESPACE)
         return is_ready(found) and found.status.container_statuses[0].restart_count > restarts
 
-    eventually(restarted, within=90)
-    eventually(lambda: environment.plan().leader, within=60)
+    eventually(restarted)
+    eventually(lambda: environment.plan().leader)
     assert environment.replicas() == before
     plan = environment.plan()
     assert plan.document_problem is None
@@ -182,19 +197,19 @@ def test_a_killed_planner_goes_on_from_its_state(environment: Environment) -> No
 
 
 def test_a_killed_engine_is_replaced(environment: Environment) -> None:
-    pod = eventually(environment.ready_engines, within=60)[0]
+    pod = eventually(environment.ready_engines)[0]
     environment.process_of(pod.metadata.name).send_signal(signal.SIGKILL)
 
     def served_again() -> bool:
         found = environment.core().read_namespaced_pod(pod.metadata.name, NAMESPACE)
         return is_ready(found) and found.status.container_statuses[0].restart_count >= 1
 
-    eventually(served_again, within=90)
-    eventually(lambda: stream(environment.status()["gateway_url"])[0] == 200, within=30)
+    eventually(served_again)
+    eventually(lambda: stream(environment.status()["gateway_url"])[0] == 200)
 
 
 def test_a_killed_node_is_worked_around(environment: Environment) -> None:
-    pod = eventually(environment.ready_engines, within=60)[0]
+    pod = eventually(environment.ready_engines)[0]
     node = pod.spec.node_name
     pool = pod.metadata.labels[LABEL_POOL]
     environment.local("kill-node", node)
@@ -203,8 +218,8 @@ def test_a_killed_node_is_worked_around(environment: Environment) -> None:
         ready = [item for item in environment.ready_engines() if item.spec.node_name != node]
         return bool(ready) and stream(environment.status()["gateway_url"])[0] == 200
 
-    eventually(elsewhere, within=150)
-    eventually(lambda: environment.status()["ready"] is False or node_is_gone(environment, node), within=60)
+    eventually(elsewhere)
+    eventually(lambda: environment.status()["ready"] is False or node_is_gone(environment, node))
     environment.local("up")
     assert environment.status()["ready"] is True
     assert environment.core().read_node(node).metadata.labels[LABEL_POOL] == pool
@@ -217,7 +232,7 @@ def node_is_gone(environment: Environment, node: str) -> bool:
 def test_a_crashed_part_is_noticed_and_repaired(environment: Environment) -> None:
     (scheduler,) = [item for item in environment.status()["processes"] if item["name"] == "kube-scheduler"]
     subprocess.run(["kill", "-9", str(scheduler["pid"])], check=True)
-    eventually(lambda: environment.status()["ready"] is False, within=30)
+    eventually(lambda: environment.status()["ready"] is False)
     environment.local("up")
     assert environment.status()["ready"] is True
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Self
 
 import pytest
+from support import addresses
+from support.waiting import PATIENCE_S, until_async
 from tenbin_local.agent import forwarder
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -76,7 +78,7 @@ async def test_small_chunks_arrive_one_by_one_as_they_are_sent() -> None:
         listener, address = await listen(backend.address)
         reader, writer = await asyncio.open_connection(*address)
         for number in range(3):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await reader.readline() == f"token {number}\n".encode()
             asked.set()
         writer.close()
@@ -107,14 +109,13 @@ async def test_connections_go_round_robin_and_new_targets_serve_new_ones_only() 
 
 
 async def test_a_target_that_refuses_resets_the_client() -> None:
-    async with Backend(echo_all) as backend:
-        gone = backend.address
-    listener, address = await listen(gone)
-    reader, writer = await asyncio.open_connection(*address)
-    with pytest.raises(ConnectionResetError):
-        await reader.read()
-    writer.close()
-    listener.close()
+    with addresses.refusing() as gone:
+        listener, address = await listen(gone)
+        reader, writer = await asyncio.open_connection(*address)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+        listener.close()
 
 
 async def test_a_reset_by_the_pod_is_passed_on_as_a_reset() -> None:
@@ -168,7 +169,7 @@ async def test_a_full_listener_refuses_more_connections(monkeypatch: pytest.Monk
         listener, address = await listen(backend.address)
         first_reader, first = await asyncio.open_connection(*address)
         first.write(b"a")
-        await asyncio.sleep(0.05)
+        await until_async(lambda: backend.connections == 1)
         reader, second = await asyncio.open_connection(*address)
         with pytest.raises(ConnectionResetError):
             await reader.read()
@@ -183,7 +184,7 @@ async def test_a_stopped_listener_refuses_new_connections_and_keeps_the_running_
     async with Backend(echo_all) as backend:
         listener, address = await listen(backend.address)
         reader, writer = await asyncio.open_connection(*address)
-        await asyncio.sleep(0.05)
+        await until_async(lambda: backend.connections == 1)
         listener.stop()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(*address)

@@ -13,6 +13,7 @@ import aiohttp
 import grpc.aio
 import pytest
 from aiohttp import web
+from support.waiting import PATIENCE_S
 from tenbin_local.agent import handlers, processes
 
 
@@ -24,8 +25,8 @@ async def target(tmp_path: pathlib.Path) -> AsyncIterator[handlers.Target]:
         return web.Response(status=int(request.match_info["status"]), text=request.headers.get("X-Note", "-"))
 
     async def slow(_request: web.Request) -> web.Response:
-        await asyncio.sleep(5)
-        return web.Response()
+        await asyncio.Event().wait()
+        raise AssertionError
 
     app = web.Application()
     app.router.add_get("/status/{status}", answer)
@@ -45,8 +46,8 @@ async def target(tmp_path: pathlib.Path) -> AsyncIterator[handlers.Target]:
     await runner.cleanup()
 
 
-async def act(action: dict[str, Any], target: handlers.Target) -> tuple[bool, str]:
-    outcome = await handlers.act(action, target, timeout_s=1.0)
+async def act(action: dict[str, Any], target: handlers.Target, *, timeout_s: float = PATIENCE_S) -> tuple[bool, str]:
+    outcome = await handlers.act(action, target, timeout_s=timeout_s)
     return outcome.succeeded, outcome.message
 
 
@@ -56,7 +57,6 @@ async def act(action: dict[str, Any], target: handlers.Target) -> tuple[bool, st
         ("/status/200", (True, "")),
         ("/status/302", (True, "")),
         ("/status/404", (False, "HTTP probe failed with statuscode: 404: hello")),
-        ("/slow", (False, "timeout: no answer within 1 s")),
     ],
 )
 async def test_http_get(target: handlers.Target, path: str, expected: tuple[bool, str]) -> None:
@@ -83,11 +83,19 @@ async def test_tcp_socket(target: handlers.Target) -> None:
         (["true"], (True, "")),
         (["sh", "-c", "echo no good; exit 3"], (False, "command 'sh' ended with 3: no good")),
         (["not-there"], (False, 'exec: "not-there": executable file not found in $PATH')),
-        (["sleep", "9"], (False, "timeout: no answer within 1 s")),
     ],
 )
 async def test_exec(target: handlers.Target, command: list[str], expected: tuple[bool, str]) -> None:
     assert await act({"exec": {"command": command}}, target) == expected
+
+
+@pytest.mark.parametrize(
+    "action",
+    [{"httpGet": {"port": "http", "path": "/slow"}}, {"exec": {"command": ["sleep", "600"]}}],
+    ids=["http", "exec"],
+)
+async def test_what_takes_too_long_is_ended(target: handlers.Target, action: dict[str, Any]) -> None:
+    assert await act(action, target, timeout_s=0.5) == (False, "timeout: no answer within 0.5 s")
 
 
 async def test_sleep_waits(target: handlers.Target) -> None:

@@ -118,7 +118,7 @@ def test_a_killed_node_loses_its_pods_to_another_one_and_comes_back_when_revived
 
 
 def test_a_node_whose_annotation_is_taken_away_in_time_runs_its_pods_again(world: World) -> None:
-    patient = copy.deepcopy(NODES)
+    patient: dict[str, Any] = copy.deepcopy(NODES)
     patient["agent"]["killed_node_delete_s"] = 600.0
     patient["pools"][1]["count"] = 2
     world.write_nodes(patient)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import virtual_time
 from tenbin_local.agent import containers, handlers, probes
 
 Kind = probes.Kind
@@ -35,8 +37,8 @@ def test_a_long_enough_row_always_decides(results: list[bool], passing: bool, su
     assert not tally([*results, *[False] * failure], passing=passing, success=success, failure=failure).passing
 
 
-async def watch(container: dict[str, Any], succeeds: Callable[[int], bool], for_s: float) -> list[tuple[Kind, bool]]:
-    """Verdicts of a container whose n-th probe succeeds as told."""
+def watch(container: dict[str, Any], succeeds: Callable[[int], bool], for_s: float) -> list[tuple[Kind, bool]]:
+    """Verdicts of a container whose n-th probe succeeds as told, within a span of virtual time."""
     verdicts: list[tuple[Kind, bool]] = []
     count = 0
 
@@ -45,38 +47,39 @@ async def watch(container: dict[str, Any], succeeds: Callable[[int], bool], for_
         count += 1
         return handlers.Outcome(succeeded=succeeds(count), message="no")
 
-    prober = probes.Prober(
-        container=container,
-        act=act,
-        verdict=lambda kind, passing: verdicts.append((kind, passing)),
-        complain=lambda _kind, _message: None,
-    )
-    task = asyncio.create_task(prober.run())
-    await asyncio.sleep(for_s)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async def run() -> None:
+        prober = probes.Prober(
+            container=container,
+            act=act,
+            verdict=lambda kind, passing: verdicts.append((kind, passing)),
+            complain=lambda _kind, _message: None,
+        )
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(prober.run(), for_s)
+
+    virtual_time.run(run())
     return verdicts
 
 
-PROBE = {"periodSeconds": 0.02, "failureThreshold": 2}
+PROBE = {"periodSeconds": 2, "failureThreshold": 2}
 
 
-async def test_a_container_without_probes_is_started_and_ready_at_once() -> None:
-    assert await watch({}, lambda _: False, 0.01) == [(Kind.STARTUP, True), (Kind.READINESS, True)]
+def test_a_container_without_probes_is_started_and_ready_at_once() -> None:
+    assert watch({}, lambda _: False, 0.01) == [(Kind.STARTUP, True), (Kind.READINESS, True)]
 
 
-async def test_readiness_is_probed_only_after_the_startup_probe_has_passed() -> None:
+def test_readiness_is_probed_only_after_the_startup_probe_has_passed() -> None:
     container = {"startupProbe": {**PROBE, "failureThreshold": 10}, "readinessProbe": PROBE}
-    verdicts = await watch(container, lambda count: count >= 3, 0.3)
+    verdicts = watch(container, lambda count: count >= 3, 60)
     assert verdicts == [(Kind.STARTUP, True), (Kind.READINESS, True)]
 
 
-async def test_a_startup_probe_that_fails_too_often_says_so_once() -> None:
-    assert await watch({"startupProbe": PROBE}, lambda _: False, 0.3) == [(Kind.STARTUP, False)]
+def test_a_startup_probe_that_fails_too_often_says_so_once() -> None:
+    assert watch({"startupProbe": PROBE}, lambda _: False, 60) == [(Kind.STARTUP, False)]
 
 
-async def test_a_failing_liveness_probe_does_not_touch_readiness() -> None:
-    verdicts = await watch({"livenessProbe": PROBE}, lambda _: False, 0.3)
+def test_a_failing_liveness_probe_does_not_touch_readiness() -> None:
+    verdicts = watch({"livenessProbe": PROBE}, lambda _: False, 60)
     assert verdicts == [(Kind.STARTUP, True), (Kind.READINESS, True), (Kind.LIVENESS, False)]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from support.waiting import PATIENCE_S, until_async
 from tenbin_local.agent import api, events, publisher, reflector
 
 POD = {"metadata": {"namespace": "n", "name": "p", "uid": "u"}, "spec": {"nodeName": "l4-0"}}
@@ -79,12 +80,6 @@ async def server(tmp_path: pathlib.Path) -> AsyncIterator[tuple[Server, api.Api]
     await runner.cleanup()
 
 
-async def until(holds: Any) -> None:
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.01)
-
-
 async def test_a_watch_goes_on_from_the_last_version_and_a_lost_one_is_listed_again(
     server: tuple[Server, api.Api],
 ) -> None:
@@ -102,14 +97,14 @@ async def test_a_watch_goes_on_from_the_last_version_and_a_lost_one_is_listed_ag
     made.events.put_nowait({"type": "DELETED", "object": thing("b", 12)})
     made.events.put_nowait({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "20"}}})
     made.events.put_nowait(None)
-    await until(lambda: made.watched_from == ["10", "20"])
+    await until_async(lambda: made.watched_from == ["10", "20"])
     assert store.get("n", "a") == big
     assert store.get("n", "b") is None
 
     made.items, made.version = [thing("c", 30)], 30
     made.events.put_nowait({"type": "ERROR", "object": {"code": 410, "message": "too old"}})
     made.events.put_nowait(None)
-    await until(lambda: made.watched_from[-1] == "30")
+    await until_async(lambda: made.watched_from[-1] == "30")
     assert (made.lists, list(store.objects)) == (2, [("n", "c")])
     assert seen == [("a", True), ("b", True), ("a", True), ("b", False), ("a", False), ("c", True)]
     made.events.put_nowait(None)
@@ -149,7 +144,7 @@ async def test_the_status_of_a_pod_that_is_gone_is_let_go(server: tuple[Server, 
     task = asyncio.create_task(writer.run())
     made.failures = [404]
     writer.mark()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE_S):
         await writer.flush()
         await task
         writer.mark()
@@ -163,7 +158,7 @@ async def test_equal_events_raise_the_count_of_the_first(server: tuple[Server, a
     task = asyncio.create_task(recorder.run())
     for message in ("one", "one", "two"):
         recorder.record(POD, kind="Warning", reason="BackOff", message=message, field="spec.containers{c}")
-    await until(lambda: len(made.written) == 3)
+    await until_async(lambda: len(made.written) == 3)
     assert [(method, body.get("message"), body["count"]) for method, _, body in made.written] == [
         ("POST", "one", 1),
         ("PATCH", None, 2),

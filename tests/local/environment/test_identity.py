@@ -9,6 +9,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from support import addresses
 from tenbin_local.environment import identity
 from tenbin_local.errors import LocalError
 
@@ -44,13 +45,13 @@ def test_addresses_lie_in_the_own_network(place: Layout, cache: Path) -> None:
     assert own.address == f"127.{own.octet}.0.1"
     assert own.services_range == f"127.{own.octet}.128.0/17"
     assert own.first_service_address == f"127.{own.octet}.128.1"
-    assert own.server == f"https://127.{own.octet}.0.1:6443"
+    assert own.server == f"https://127.{own.octet}.0.1:{own.ports['kube-apiserver']}"
 
 
-def test_a_port_that_is_taken_is_replaced_by_another(place: Layout, cache: Path) -> None:
-    octet = identity.load_or_create(named(place, "probe"), cache).octet
-    with socket.create_server((f"127.{octet}.0.1", 6443)):
-        ports = identity._choose_ports(f"127.{octet}.0.1")
+def test_a_port_that_is_taken_is_replaced_by_another() -> None:
+    address = addresses.spare()
+    with socket.create_server((address, 6443)):
+        ports = identity._choose_ports(address)
     assert ports["kube-apiserver"] != 6443
     assert {**ports, "kube-apiserver": 6443} == identity.PREFERRED_PORTS
     assert len(set(ports.values())) == len(ports)

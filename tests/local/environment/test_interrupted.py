@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .conftest import Plane
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 STACK = "config: {}\nencryptionsalt: v1:vrfsJTnBEsk=:v1:axbn1bM3tp5kSP0t:Zr1CGxzRfV1eaj4QqDzyBsMwNWGxzw==\n"
 PATH = "/api/v1/namespaces/default/configmaps"

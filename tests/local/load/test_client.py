@@ -6,28 +6,42 @@ import asyncio
 import time
 
 import pytest
+from support import addresses
 from support.traffic import planned, streaming_server
+from support.waiting import PATIENCE_S, until_async
 from tenbin_local.load import records
-from tenbin_local.load.client import Client
+from tenbin_local.load.client import Client, Clock
 from tenbin_local.load.records import RequestRecord
+from tenbin_local.load.streaming import AnswerMeter
 
 
-async def sent(url: str, *, timeout_s: float = 10.0) -> RequestRecord:
-    began = time.monotonic()
-    async with Client(
-        url, service="chat", model="m", clock=lambda: time.monotonic() - began, timeout_s=timeout_s
-    ) as client:
+async def sent(url: str, *, timeout_s: float = PATIENCE_S, clock: Clock = time.monotonic) -> RequestRecord:
+    async with Client(url, service="chat", model="m", clock=clock, timeout_s=timeout_s) as client:
         return await client.send(planned())
 
 
-async def test_times_are_those_of_the_first_and_the_last_token() -> None:
-    async with streaming_server(first_s=0.2, gap_s=0.02) as server:
-        record = await sent(server.url)
+async def test_times_are_those_of_the_first_and_the_last_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Server and client share a clock that stands still while bytes are on their way."""
+    now, read = 7.0, 0
+    feed = AnswerMeter.feed
+
+    def count(meter: AnswerMeter, data: bytes, at: float) -> None:
+        nonlocal read
+        feed(meter, data, at)
+        read += len(data)
+
+    async def pause(seconds: float) -> None:
+        nonlocal now
+        await until_async(lambda: read == server.written)
+        now += seconds
+
+    monkeypatch.setattr(AnswerMeter, "feed", count)
+    async with streaming_server(first_s=0.2, gap_s=0.02, pause=pause) as server:
+        record = await sent(server.url, clock=lambda: now)
     assert (record.status, record.tokens) == (records.OK, 11)
-    assert record.ttft_ms == pytest.approx(200, abs=60)
-    assert record.tpot_ms == pytest.approx(22, abs=6)
-    assert record.ttft_ms is not None
-    assert record.e2e_ms == pytest.approx(record.ttft_ms + 220, abs=60)
+    assert record.ttft_ms == pytest.approx(200)
+    assert record.tpot_ms == pytest.approx(22)
+    assert record.e2e_ms == pytest.approx(420)
 
 
 async def test_asks_for_the_wanted_lengths_class_and_usage() -> None:
@@ -72,15 +86,14 @@ async def test_a_connection_cut_inside_an_answer_is_a_broken_stream() -> None:
 
 
 async def test_nobody_listening_is_a_connection_error() -> None:
-    async with streaming_server() as server:
-        url = server.url
-    record = await sent(url)
+    with addresses.refusing() as (host, port):
+        record = await sent(f"http://{host}:{port}")
     assert (record.status, record.ttft_ms, record.e2e_ms) == (records.CONNECTION, None, None)
 
 
 async def test_an_answer_that_takes_too_long_is_a_timeout() -> None:
-    async with streaming_server(first_s=5) as server:
-        record = await sent(server.url, timeout_s=0.2)
+    async with streaming_server(first_s=600) as server:
+        record = await sent(server.url, timeout_s=0.5)
     assert record.status == records.TIMEOUT
 
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -14,8 +15,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from support import addresses
 from support.traffic import PLAN, api_server, pod, served, streaming_server
+from support.waiting import PATIENCE_S
 from tenbin_local.load import preparation, shape
+
+pytestmark = pytest.mark.timeout(300)
 
 
 @contextlib.asynccontextmanager
@@ -53,7 +58,7 @@ async def test_a_run_reports_what_users_got_and_what_it_cost(tmp_path: pathlib.P
             "--out",
             tmp_path / "out",
         ]
-        process = await command("--shape", "5.2s@1", "--rate", "10", *to)
+        process = await command("--shape", "7s@1", "--rate", "10", *to)
         out, err = await process.communicate()
     text = out.decode()
     assert (process.returncode, err.decode()) == (0, "")
@@ -63,7 +68,7 @@ async def test_a_run_reports_what_users_got_and_what_it_cost(tmp_path: pathlib.P
     assert (report["replicas_max"], report["replicas_end"]) == (1, 1)
     assert report["usd"] == pytest.approx(report["duration_s"] * 0.36 / 3600, abs=2e-6)
     assert report["decisions"][0]["detail"] == "one replica does"
-    assert "0:05 1/1 steady at x1: " in text
+    assert re.search(r"^0:0[567] 1/1 steady at x1: ", text, re.MULTILINE)
     assert "steady: one replica does" in text
     assert (tmp_path / "out" / "report.svg").stat().st_size > 10_000
 
@@ -80,15 +85,16 @@ async def test_an_interrupt_ends_the_run_at_once_with_a_report_of_what_was_done(
             "--out",
             tmp_path,
         ]
-        process = await command("--shape", "60s@1", "--rate", "20", "--json", *to)
-        async with asyncio.timeout(20):
+        process = await command("--shape", "600s@1", "--rate", "20", "--json", *to)
+        async with asyncio.timeout(PATIENCE_S):
             await gateway.enough.wait()
             process.send_signal(signal.SIGINT)
             out, _ = await process.communicate()
     report = json.loads(out)
     assert report["interrupted"]
-    assert report["requests"] + report["cancelled"] == len(gateway.asked)
-    assert report["duration_s"] < 20
+    # What was cancelled may have been on its way yet.
+    assert report["requests"] <= len(gateway.asked) <= report["requests"] + report["cancelled"]
+    assert report["duration_s"] < 300
     assert process.returncode == report_exit(report)
 
 
@@ -97,25 +103,24 @@ def report_exit(report: dict[str, Any]) -> int:
 
 
 async def test_a_gateway_that_is_down_gives_errors_and_still_a_report(tmp_path: pathlib.Path) -> None:
-    async with streaming_server() as gateway, planner() as planner_url:
-        url = gateway.url
-    async with api_server([], tmp_path) as access:
-        to: list[str | pathlib.Path] = [
-            "--gateway",
-            url,
-            "--planner",
-            planner_url,
-            "--kubeconfig",
-            access,
-            "--out",
-            tmp_path,
-        ]
-        process = await command("--shape", "1s@1", "--rate", "20", "--json", *to)
-        out, _ = await process.communicate()
+    with addresses.refusing() as gateway, addresses.refusing() as nobody:
+        async with api_server([], tmp_path) as access:
+            to: list[str | pathlib.Path] = [
+                "--gateway",
+                "http://{}:{}".format(*gateway),
+                "--planner",
+                "http://{}:{}".format(*nobody),
+                "--kubeconfig",
+                access,
+                "--out",
+                tmp_path,
+            ]
+            process = await command("--shape", "1s@1", "--rate", "20", "--json", *to)
+            out, _ = await process.communicate()
     report = json.loads(out)
     assert process.returncode == 1
     assert report["errors"] == report["requests"] == report["errors_by_kind"]["connection"] > 0
-    assert report["problems"][0].startswith("1 looks at the planner failed: the planner does not answer: ")
+    assert re.match(r"[1-9]\d* looks at the planner failed: the planner does not answer: ", report["problems"][0])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ The control plane is started once. Projects have their own state and their own f
 a `bin` folder that is on the PATH of their commands only.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -185,7 +186,8 @@ class Project:
         """Destroys what the stack made, and ends what is left running."""
         self.pulumi("destroy", "--yes", "--skip-preview", "--stack", "test")
         for process in self.processes():
-            process.send_signal(signal.SIGKILL)
+            with contextlib.suppress(psutil.Error):  # it may have ended
+                process.send_signal(signal.SIGKILL)
 
 
 @pytest.fixture

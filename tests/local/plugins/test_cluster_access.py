@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import pytest
+from support.waiting import until
 from tenbin_local import errors
 from tenbin_local.plugins import children, install, pythons, serving
 from tenbin_local.plugins.kubernetes import kubeconfig, properties, provider, readiness, settings
@@ -309,5 +310,5 @@ def test_children_end_with_their_descendants(tmp_path: pathlib.Path) -> None:
     assert started.wait(process) < 0
     with pytest.raises(InterruptedError, match=r"^the plugin is ending and starts no further process$"):
         started.start(["true"], cwd=str(tmp_path), env=os.environ)
-    left = subprocess.run(["ps", "-o", "pid=", "-g", str(process.pid)], capture_output=True, text=True, check=False)
-    assert left.stdout.split() == []
+    command = ["ps", "-o", "pid=", "-g", str(process.pid)]
+    until(lambda: not subprocess.run(command, capture_output=True, check=False).stdout.split())

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("plugins"), pytest.mark.timeout(300)]
 
@@ -209,4 +210,4 @@ def test_a_stack_goes_through_its_life(api: Any, project: Any) -> None:
     done = project.pulumi("destroy", "--yes", "--skip-preview", "--stack", "test")
     assert done.code == 0, done.output
     assert not api.exists(root)
-    assert not project.processes()
+    until(lambda: not project.processes())

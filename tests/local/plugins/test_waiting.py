@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import psutil
 import pytest
+from support.waiting import PATIENCE_S, until
+from tenbin_local import errors
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("plugins"), pytest.mark.timeout(300)]
 
@@ -17,6 +19,8 @@ WORKLOAD = """
 annotations = {{"pulumi.com/timeoutSeconds": "{seconds}"}}
 labels = {{"app": "web"}}
 place = {{"name": "web", "annotations": annotations}}
+patience = pulumi.CustomTimeouts(update="3m") if os.environ.get("PATIENT") else None
+opts = pulumi.ResourceOptions(custom_timeouts=patience)
 kubernetes.apps.v1.Deployment(
     "web",
     metadata=place,
@@ -27,16 +31,12 @@ kubernetes.apps.v1.Deployment(
             "spec": {{"containers": [{{"name": "web", "image": "web:1"}}], "automount_service_account_token": False}},
         }},
     }},
+    opts=opts,
 )
-kubernetes.core.v1.Service("web-service", metadata=place, spec={{"selector": labels, "ports": [{{"port": 80}}]}})
+kubernetes.core.v1.Service(
+    "web-service", metadata=place, spec={{"selector": labels, "ports": [{{"port": 80}}]}}, opts=opts
+)
 """
-
-
-def _until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
 
 
 @contextmanager
@@ -50,7 +50,8 @@ def _kubelet(api: Any) -> Iterator[None]:
                 name = pod["metadata"]["name"]
                 condition = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
                 manifest = {"status": {"phase": "Running", "podIP": "127.0.0.2", "conditions": [condition]}}
-                api.status(f"/api/v1/namespaces/default/pods/{name}", manifest)
+                with suppress(errors.LocalError):  # it may be gone
+                    api.status(f"/api/v1/namespaces/default/pods/{name}", manifest)
 
     thread = threading.Thread(target=report)
     thread.start()
@@ -62,7 +63,7 @@ def _kubelet(api: Any) -> Iterator[None]:
 
 
 def test_a_workload_that_gets_no_node_fails_with_the_reason_and_recovers(api: Any, project: Any) -> None:
-    project.program(WORKLOAD.format(seconds=4))
+    project.program(WORKLOAD.format(seconds=8))
     failed = project.pulumi("up", "--yes", "--skip-preview", "--stack", "test")
     assert failed.code != 0
     assert "'web' timed out waiting to be Ready" in failed.output
@@ -75,7 +76,7 @@ def test_a_workload_that_gets_no_node_fails_with_the_reason_and_recovers(api: An
     assert any("timed out" in reason for reason in state["web"]["initErrors"])
 
     with _kubelet(api):
-        output = project.up()
+        output = project.up(env={"PATIENT": "1"})
     assert "2 updated" in output
     project.up("--expect-no-changes")
     assert "initErrors" not in project.resources()["web"]
@@ -85,26 +86,32 @@ def _waiting(api: Any, project: Any) -> subprocess.Popen[str]:
     """An update that waits for a workload which never gets ready."""
     project.program(WORKLOAD.format(seconds=300))
     running: subprocess.Popen[str] = project.start("up", "--yes", "--skip-preview", "--stack", "test")
-    _until(lambda: api.exists("/apis/apps/v1/namespaces/default/deployments/web"), 30, "the workload is applied")
-    commands = [" ".join(one.cmdline()) for one in project.processes()]
+    until(lambda: api.exists("/apis/apps/v1/namespaces/default/deployments/web"))
+    commands = [_command(one) for one in project.processes()]
     for name in ("pulumi-language-python-exec", "plugins.language_host", "plugins.kubernetes"):
         assert any(name in command for command in commands), commands
     return running
 
 
+def _command(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return "gone"
+
+
 def test_an_interrupt_ends_the_wait_and_leaves_no_process(api: Any, project: Any) -> None:
     running = _waiting(api, project)
     os.killpg(running.pid, signal.SIGINT)
-    output, _ = running.communicate(timeout=30)
+    output, _ = running.communicate(timeout=PATIENCE_S)
     assert running.returncode != 0
     assert "Traceback" not in output
     assert "Resource operation was cancelled for 'web'" in output
-    _until(lambda: not project.processes(), 5, "no process of the engine is left")
+    until(lambda: not project.processes())
 
 
 def test_plugins_end_when_the_engine_is_killed(api: Any, project: Any) -> None:
     running = _waiting(api, project)
     running.kill()
-    _until(lambda: not project.processes(), 8, "no process of the engine is left")
+    until(lambda: not project.processes())
     running.communicate()
     project.pulumi("cancel", "--yes", "--stack", "test")

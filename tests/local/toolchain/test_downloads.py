@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from support import addresses
 from support.releases import SCRIPT, Site, release
 from tenbin_local.errors import ToolchainError
 from tenbin_local.toolchain.downloads import OFFLINE_VARIABLE, Downloader, Unavailable
@@ -27,12 +27,6 @@ class Silent:
 
 
 STEP = Silent()
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_program_comes_out_of_a_published_archive(site: Site, tmp_path: Path) -> None:
@@ -89,12 +83,12 @@ def test_a_list_of_checksums_without_the_file_is_no_permission_to_take_it(site: 
 
 
 def test_an_unreachable_host_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = closed_port()
     downloader = Downloader()
-    unreachable = release(f"http://127.0.0.1:{port}")
-    with pytest.raises(Unavailable) as caught:
-        downloader.fetch(unreachable, tmp_path, STEP)
-    assert str(caught.value) == f"127.0.0.1:{port} cannot be reached"
+    with addresses.refusing() as (host, port):
+        unreachable = release(f"http://{host}:{port}")
+        with pytest.raises(Unavailable) as caught:
+            downloader.fetch(unreachable, tmp_path, STEP)
+    assert str(caught.value) == f"{host}:{port} cannot be reached"
     monkeypatch.setattr("httpx.Client.get", lambda *_: pytest.fail("the host was asked again"))
     with pytest.raises(Unavailable):
         downloader.fetch(unreachable, tmp_path, STEP)

@@ -213,8 +213,14 @@ class Planner:
 
     def wait_for_ticks(self, count: int) -> None:
         """Wait until so many further ticks have ended; the first of them may have begun before."""
-        moments = {until(self.plan)["at"]}
-        until(lambda: moments.add((self.plan() or {"at": min(moments)})["at"]) or len(moments) > count)
+        moments: set[str] = set()
+
+        def is_over() -> bool:
+            if plan := self.plan():
+                moments.add(plan["at"])
+            return len(moments) > count
+
+        until(is_over)
 
 
 @pytest.fixture

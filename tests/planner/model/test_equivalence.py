@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -69,8 +70,9 @@ def test_fleets_in_which_much_happens_at_the_same_instant(case: cases.Case, rout
     assert of_case(case, routing=routed, seed=seed) == []
 
 
-@pytest.mark.parametrize("routed", ROUTINGS)
-@pytest.mark.parametrize("name", sorted(catalogue.profiles()))
+@pytest.mark.parametrize(
+    ("name", "routed"), list(zip(sorted(catalogue.profiles()), itertools.cycle(ROUTINGS), strict=False))
+)
 def test_catalogue_profiles_under_load(name: str, routed: str) -> None:
     profile = catalogue.profiles()[name]
     rate = 12.0 if profile.limits.max_num_seqs < 100 else 60.0

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from tenbin_spec import profiles
 
+from support.reference_simulator.blocks import Blocks
+
 if TYPE_CHECKING:
     from tenbin_spec.profiles import EngineProfile
 
@@ -29,6 +31,8 @@ class Request:
     """Tokens with keys and values, once all passes that are put together have ended."""
     prompt_end: int = 0
     """Tokens to compute before it decodes: the prompt and, after a preemption, the answer so far."""
+    blocks: list[int] = dataclasses.field(default_factory=list)
+    """Of the KV cache, in the order of its tokens."""
     drawn: int = 0
     """Tokens of the answer that have come out, or will in a pass that is put together."""
     out: int = 0
@@ -87,6 +91,7 @@ class Replica:
         self.profile = profile
         self.max_queued = max_queued
         self.max_queued_tokens = max_queued_tokens
+        self.blocks = Blocks(profile.limits.kv_blocks)
         self.now_ms = 0.0
         self.api_free_ms = 0.0
         self.arriving: list[Request] = []
@@ -109,9 +114,9 @@ class Replica:
     @property
     def used_blocks(self) -> int:
         """KV blocks that the running requests hold."""
-        return sum(self.blocks(request.computed) for request in self.running)
+        return sum(len(request.blocks) for request in self.running)
 
-    def blocks(self, tokens: int) -> int:
+    def blocks_of(self, tokens: int) -> int:
         """Return the KV blocks that hold so many tokens."""
         return math.ceil(tokens / self.profile.limits.block_size)
 
@@ -135,6 +140,7 @@ class Replica:
         for place in (self.arriving, self.waiting, self.running):
             if request in place:
                 place.remove(request)
+        self.release(request)
 
     def next_ms(self) -> float:
         """Return when the next turn is due; infinite for an idle replica."""
@@ -171,6 +177,7 @@ class Replica:
                 request.first_ms = self.api_free_ms + api.first_token_ms
             if request.out == request.output_tokens:
                 request.last_ms = max(self.api_free_ms, request.first_ms)
+                self.release(request)
         self.running = [request for request in self.running if request.out < request.output_tokens]
         self.waiting = [request for request in self.waiting if request.out < request.output_tokens]
 
@@ -199,25 +206,41 @@ class Replica:
                 return
             while not self.fits(request, tokens):
                 victim = self.running.pop()
-                victim.computed = victim.cached_tokens
-                victim.prompt_end = victim.length
-                self.waiting.insert(0, victim)
-                self.preemptions += 1
+                self.preempt(victim)
                 if victim is request:
                     return
             self.compute(request, tokens, made)
 
+    def preempt(self, victim: Request) -> None:
+        """Send a request to the front of the queue; what it has computed stays until its blocks are handed out."""
+        full = victim.computed // self.profile.limits.block_size
+        self.blocks.give_back_for_a_while(victim.blocks, victim.row, full)
+        victim.blocks = []
+        victim.computed = victim.cached_tokens
+        victim.prompt_end = victim.length
+        self.waiting.insert(0, victim)
+        self.preemptions += 1
+
     def take_waiting(self, made: Pass) -> None:
-        """First come, first served, while budget, places and blocks last."""
-        while self.waiting and len(self.running) < self.profile.limits.max_num_seqs:
+        """First come, first served, while budget, places, and blocks for the whole of a sequence last."""
+        while self.waiting and len(self.running) < self.profile.limits.max_num_seqs and self.budget_left(made) > 0:
             request = self.waiting[0]
-            tokens = min(request.prompt_end - request.computed, self.budget_left(made))
-            if tokens == 0 or not self.fits(request, tokens):
+            if self.blocks_of(request.prompt_end) > len(self.blocks.free):
                 return
+            request.blocks = self.blocks.find(
+                request.row, at_most=(request.prompt_end - 1) // self.profile.limits.block_size
+            )
+            self.blocks.take_again(request.blocks)
+            request.computed = max(request.cached_tokens, len(request.blocks) * self.profile.limits.block_size)
             self.running.append(self.waiting.pop(0))
             if math.isnan(request.scheduled_ms):
                 request.scheduled_ms = self.now_ms
-            self.compute(request, tokens, made)
+            self.compute(request, min(request.prompt_end - request.computed, self.budget_left(made)), made)
+
+    def release(self, request: Request) -> None:
+        """Give back the blocks of a request that has left."""
+        self.blocks.give_back(request.blocks)
+        request.blocks = []
 
     def budget_left(self, made: Pass) -> int:
         """Return the tokens that a pass still takes."""
@@ -225,8 +248,7 @@ class Replica:
 
     def fits(self, request: Request, tokens: int) -> bool:
         """Tell whether the KV cache has room for so many more tokens of a request."""
-        others = sum(self.blocks(other.computed) for other in self.running if other is not request)
-        return others + self.blocks(request.computed + tokens) <= self.profile.limits.kv_blocks
+        return self.blocks_of(request.computed + tokens) <= len(request.blocks) + len(self.blocks.free)
 
     def compute(self, request: Request, tokens: int, made: Pass) -> None:
         """Put so many tokens of a request into a pass; the one that completes it draws the next token."""
@@ -237,6 +259,7 @@ class Replica:
             made.decodes += 1
             made.kv_tokens += request.computed + 1
         request.computed += tokens
+        request.blocks += self.blocks.take(self.blocks_of(request.computed) - len(request.blocks))
         if request.computed == request.length:
             request.drawn += 1
             made.draws.append(request)
