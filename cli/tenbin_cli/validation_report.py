@@ -85,7 +85,10 @@ def _figures(found: validation.Comparison) -> Table:
         for figure in (figure for figure in found.figures if figure.metric == metric):
             cells += [
                 *(simulation_report.number_text(_number(ms)) for ms in (figure.measured_ms, figure.predicted_ms)),
-                Text(simulation_report.error_text(figure.error).removesuffix(" %"), style="bold red" if figure.outside else "green"),
+                Text(
+                    simulation_report.error_text(figure.error).removesuffix(" %"),
+                    style="bold red" if figure.outside else "green",
+                ),
             ]
         table.add_row(*cells)
     return table
