@@ -101,27 +101,40 @@ def test_routers_see_a_preemption_as_soon_as_it_happens(routed: str) -> None:
         assert differences(arrivals.Arrivals.of(*columns), [small, large], routing=routed) == []
 
 
+EXACT = cases.profile_of(
+    forward={
+        "decode_ms": [(0, 8 * cases.UNIT_MS), (4, 12 * cases.UNIT_MS)],
+        "kv_ms": [(0, 0.0), (16, 2 * cases.UNIT_MS), (32, 3 * cases.UNIT_MS)],
+        "prefill_ms": [(0, 0.0), (64, 16 * cases.UNIT_MS)],
+        "per_prefill_context_ms": 0.0,
+    },
+    limits={"max_num_seqs": 2, "max_num_batched_tokens": 32, "kv_blocks": 64, "block_size": 4, "max_model_len": 128},
+    api=FREE,
+)
+
+
+def just_before_at_and_just_after(instant_s: float) -> tuple[float, float, float]:
+    """Return an instant and its neighbours among the floating-point numbers."""
+    return math.nextafter(instant_s, 0), instant_s, math.nextafter(instant_s, math.inf)
+
+
 def test_a_request_that_comes_just_before_at_and_just_after_the_end_of_a_pass() -> None:
-    # Every instant at which a pass of a lone answer ends, and its neighbours among the floating-point numbers.
-    profile = cases.profile_of(
-        forward={
-            "decode_ms": [(0, 8 * cases.UNIT_MS), (4, 12 * cases.UNIT_MS)],
-            "kv_ms": [(0, 0.0), (16, 2 * cases.UNIT_MS), (32, 3 * cases.UNIT_MS)],
-            "prefill_ms": [(0, 0.0), (64, 16 * cases.UNIT_MS)],
-            "per_prefill_context_ms": 0.0,
-        },
-        limits={
-            "max_num_seqs": 2,
-            "max_num_batched_tokens": 32,
-            "kv_blocks": 64,
-            "block_size": 4,
-            "max_model_len": 128,
-        },
-        api=FREE,
-    )
-    alone = reference.simulate(arrivals.Arrivals.of([0.0], [8], [40]), lives.fixed(profile, 1))
+    alone = reference.simulate(arrivals.Arrivals.of([0.0], [8], [40]), lives.fixed(EXACT, 1))
     for ended in alone.replicas[0].done:
-        end_s = ended.end_ms / 1000
-        for instant in (math.nextafter(end_s, 0), end_s, math.nextafter(end_s, math.inf)):
+        for instant in just_before_at_and_just_after(ended.end_ms / 1000):
             asked = arrivals.Arrivals.of([0.0, instant], [8, 4], [40, 3])
-            assert differences(asked, lives.fixed(profile, 1)) == []
+            assert differences(asked, lives.fixed(EXACT, 1)) == []
+
+
+@pytest.mark.parametrize("routed", ["least-request", "least-queued-tokens", "predicted-latency"])
+@pytest.mark.parametrize("answer", [2, 3, 7, 20, 60, 100])
+def test_routers_see_an_end_just_after_it_and_not_before(routed: str, answer: int) -> None:
+    # Replica 0 goes on with a long answer; in replica 1 a shorter one ends.
+    first = arrivals.Arrivals.of([0.0, 0.0], [8, 8], [120, answer])
+    ended_s = reference.simulate(first, lives.fixed(EXACT, 2), routing="round-robin").last_ms[1] / 1000
+    chosen = []
+    for instant in just_before_at_and_just_after(ended_s):
+        asked = arrivals.Arrivals.of([0.0, 0.0, instant], [8, 8, 8], [120, answer, 1])
+        assert differences(asked, lives.fixed(EXACT, 2), routing=routed) == []
+        chosen.append(int(fleet.simulate(asked, lives.fixed(EXACT, 2), routing=routed).replica[2]))
+    assert chosen == [0, 0, 1]

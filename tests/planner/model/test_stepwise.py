@@ -114,6 +114,24 @@ def test_every_step_is_that_of_the_reference_aborts_included(case: cases.Case, a
     assert (pair.fast.in_flight, pair.fast.running, pair.fast.waiting, pair.fast.kv_usage) == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("prompt", [3, 4])
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_who_hangs_up_between_a_preemption_and_the_token_before_it_leaves_the_others_theirs(
+    by_hand: Profiles, gone: int, prompt: int
+) -> None:
+    # Three blocks of four tokens. The first two need a second block at once, in the pass of the fifth token: the third
+    # is preempted for the first, and the second for itself, while the pass before it, with a token of each, runs.
+    pair = Pair(by_hand(kv_blocks=3, block_size=4, max_model_len=12), None)
+    for number, lengths in enumerate([(prompt, 6, 0), (prompt, 6, 0), (1, 9, 0)]):
+        pair.add(number, 0.0, lengths)
+    while pair.fast.preemptions == 0:
+        pair.step_until(pair.fast.next_ms + 0.001)
+    assert pair.fast.preemptions == 2
+    pair.abort(gone)
+    pair.step_until(math.inf)
+    assert pair.fast.in_flight == 0
+
+
 def test_more_requests_than_rows_are_held_at_once(by_hand: Profiles) -> None:
     pair = Pair(by_hand(per_request_ms=0.5), None)
     for number in range(300):
