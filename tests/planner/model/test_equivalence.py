@@ -129,12 +129,13 @@ def test_a_request_that_comes_just_before_at_and_just_after_the_end_of_a_pass() 
 @pytest.mark.parametrize("routed", ["least-request", "least-queued-tokens", "predicted-latency"])
 @pytest.mark.parametrize("answer", [2, 3, 7, 20, 60, 100])
 def test_routers_see_an_end_just_after_it_and_not_before(routed: str, answer: int) -> None:
-    # Replica 0 goes on with a long answer; in replica 1 a shorter one ends.
+    # Replica 0 goes on with a long answer; in replica 1 a shorter one ends. Halfway a request that is too long for the
+    # engine makes the router look at both.
     first = arrivals.Arrivals.of([0.0, 0.0], [8, 8], [120, answer])
     ended_s = reference.simulate(first, lives.fixed(EXACT, 2), routing="round-robin").last_ms[1] / 1000
     chosen = []
     for instant in just_before_at_and_just_after(ended_s):
-        asked = arrivals.Arrivals.of([0.0, 0.0, instant], [8, 8, 8], [120, answer, 1])
+        asked = arrivals.Arrivals.of([0.0, 0.0, ended_s / 2, instant], [8, 8, 200, 8], [120, answer, 1, 1])
         assert differences(asked, lives.fixed(EXACT, 2), routing=routed) == []
-        chosen.append(int(fleet.simulate(asked, lives.fixed(EXACT, 2), routing=routed).replica[2]))
+        chosen.append(int(fleet.simulate(asked, lives.fixed(EXACT, 2), routing=routed).replica[3]))
     assert chosen == [0, 0, 1]
