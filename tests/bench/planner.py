@@ -19,12 +19,13 @@ ROOT = pathlib.Path(__file__).parents[2]
 TICKS = 200
 REPLICAS = 50
 _MEMORY = """
-import resource, tenbin_planner.controller.process
+import pathlib, tenbin_planner.controller.process
 from support import planning
 from tenbin_planner.decide import capacity, memory
 agreed = planning.document()
 capacity.fleet_capacity(agreed.workloads[0].profile, capacity.traffic(agreed, "chat", memory.ServiceMemory()))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
+print(int(status["VmHWM"].split()[0]) / 1024)
 """
 
 
