@@ -84,7 +84,8 @@ def _installer(cache: Cache) -> list[str] | None:
     own = cache.root / "uv" / "bin" / "uv"
     uv = known or (str(own) if own.exists() else None)
     if uv:
-        return [uv, "pip", "install", "--python", sys.executable]
+        # The constraints of a workspace around it are not those of Go.
+        return [uv, "pip", "install", "--no-config", "--python", sys.executable]
     base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     for python in (sys.executable, str(base), shutil.which("python3")):
         if python and _has_pip(python):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from tenbin_local.toolchain.cache import Cache
 
     from .conftest import Screen
+
+ROOT = pathlib.Path(__file__).parents[3]
+"""The workspace, whose settings a run in it would read."""
 
 ENSURE = """
 import sys
@@ -138,8 +143,11 @@ def test_the_installer_of_go_is_one_that_installs(cache: Cache, tmp_path: Path) 
         archive.writestr("weigh-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: weigh\nVersion: 1.0\n")
         archive.writestr("weigh-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr("weigh-1.0.dist-info/RECORD", "")
-    command = [*installer, "--no-deps", "--target", str(tmp_path / "there"), str(wheel)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (tmp_path / "wanted.txt").write_text(f"weigh @ {wheel.as_uri()} --hash=sha256:{digest}\n")
+    command = [*installer, "--no-deps", "--require-hashes", "--target", str(tmp_path / "there")]
+    command += ["-r", str(tmp_path / "wanted.txt")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, (tmp_path / "there" / "weigh.py").exists()) == (0, True), done.stderr
 
 
