@@ -17,7 +17,7 @@ from tenbin_local.environment.identity import Identity
 from tenbin_local.errors import LocalError
 
 _TIMEOUT_S = 10.0
-_HEALTH_TIMEOUT_S = 5.0
+_HEALTH_TIMEOUT_S = 2.0
 _DELETE_S = 60.0
 _FIELD_MANAGER = "tenbin-local"
 

@@ -21,7 +21,7 @@ from tenbin_local.errors import LocalError
 PARTS = (*control_plane.PARTS, agent.PART)
 RUNNING = "running"
 _WORKLOADS = (contract.NAME_GATEWAY, contract.NAME_PICKER, contract.NAME_PLANNER)
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)

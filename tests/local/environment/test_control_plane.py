@@ -111,7 +111,10 @@ def test_a_crashed_part_is_noticed_and_repaired_and_the_state_stays(plane: Plane
     status = inspection.inspect(plane.place)
     assert f"{part} is crashed ({plane.place.log(part)})" in status.problems
     assert not status.ready
-    assert plane.start() == [part]
+    started = plane.start()
+    assert part in started
+    # Parts that lead end themselves when their Lease cannot be renewed for too long.
+    assert part in {"etcd", "kube-apiserver"} or started == [part]
     until(lambda: all_run(plane))
     assert plane.cluster.get(path)["data"] == {"weight": "1"}
 
