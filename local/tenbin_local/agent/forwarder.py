@@ -96,7 +96,8 @@ class _Accepted(_End):
             return
         listener.accepted.add(self)
         if self.transport:
-            self.transport.pause_reading()
+            # Not at once: asyncio of early 3.11 begins to read after this call, whatever was paused in it.
+            asyncio.get_running_loop().call_soon(self.transport.pause_reading)
         self._connecting = asyncio.create_task(self._connect(listener.next_target()))
 
     def connection_lost(self, exc: Exception | None) -> None:
