@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tenbin_planner import compiling
-from tenbin_planner.model.composing import blocks_of, compose
+from tenbin_planner.model.composing import blocks_of, compose, leave_queue
 from tenbin_planner.model.state import FAILED, FINISHED, IN_FLIGHT, NOBODY, SHED
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _deliver(model: Model, state: State, r: int) -> None:
     for position in range(replica.popped):
         row = state.popped[r, position]
         if state.requests[row].drawn == state.requests[row].output_tokens:
-            _leave_queue(state, r, row)
+            leave_queue(state, r, row)
             _finish(state, r, row, start + (state.popped_rank[r, position] + 1) * per_token)
     replica.popped = 0
     if work.ends:
@@ -138,24 +138,6 @@ def _finish(state: State, r: int, row: int, instant_ms: float) -> None:
     request.outcome = FINISHED
     state.in_flight[r] -= 1
     state.held[r] -= request.input_tokens
-
-
-@compiling.kernel
-def _leave_queue(state: State, r: int, row: int) -> None:
-    """Take a preempted request out of the waiting queue, near whose front it stands."""
-    replica, request = state.replicas[r], state.requests[row]
-    before, here = NOBODY, replica.waiting_head
-    while here != row:
-        before, here = here, state.requests[here].next
-    if before == NOBODY:
-        replica.waiting_head = request.next
-    else:
-        state.requests[before].next = request.next
-    if replica.waiting_tail == row:
-        replica.waiting_tail = before
-    replica.queued -= 1
-    replica.queued_prompt_tokens -= request.input_tokens
-    state.uncomputed[r] -= request.input_tokens + request.drawn - request.cached_tokens
 
 
 @compiling.kernel

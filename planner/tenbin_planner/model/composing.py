@@ -55,6 +55,33 @@ def append(state: State, r: int, row: int) -> None:
 
 
 @compiling.kernel
+def leave_queue(state: State, r: int, row: int) -> None:
+    """Take a request that arrives or waits out of its queue."""
+    replica, request = state.replicas[r], state.requests[row]
+    replica.queued -= 1
+    replica.queued_prompt_tokens -= request.input_tokens
+    state.uncomputed[r] -= request.input_tokens + request.drawn - request.cached_tokens
+    replica.waiting_head, replica.waiting_tail = _unlink(state, replica.waiting_head, replica.waiting_tail, row)
+    replica.arriving_head, replica.arriving_tail = _unlink(state, replica.arriving_head, replica.arriving_tail, row)
+
+
+@compiling.kernel
+def _unlink(state: State, head: int, tail: int, row: int) -> tuple[int, int]:
+    """Return head and tail of a queue without a row, whether it was there or not."""
+    before, here = NOBODY, head
+    while here != NOBODY and here != row:  # noqa: PLR1714 - compiled
+        before, here = here, state.requests[here].next
+    if here == NOBODY:
+        return head, tail
+    after = state.requests[row].next
+    if before == NOBODY:
+        head = after
+    else:
+        state.requests[before].next = after
+    return head, before if tail == row else tail
+
+
+@compiling.kernel
 def compose(model: Model, state: State, r: int) -> int:
     """Put the next pass together from what is known at the replica's present.
 

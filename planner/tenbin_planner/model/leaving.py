@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tenbin_planner import compiling
-from tenbin_planner.model.composing import blocks_of
+from tenbin_planner.model.composing import blocks_of, leave_queue
 from tenbin_planner.model.state import FAILED, NEVER, NOBODY
 
 if TYPE_CHECKING:
@@ -41,11 +41,7 @@ def abort(model: Model, state: State, r: int, row: int) -> None:
         if state.rows[r, slot] == row:
             _leave_slot(model, state, r, slot)
             return
-    replica.queued -= 1
-    replica.queued_prompt_tokens -= request.input_tokens
-    state.uncomputed[r] -= request.input_tokens + request.drawn - request.cached_tokens
-    replica.waiting_head, replica.waiting_tail = _unlink(state, replica.waiting_head, replica.waiting_tail, row)
-    replica.arriving_head, replica.arriving_tail = _unlink(state, replica.arriving_head, replica.arriving_tail, row)
+    leave_queue(state, r, row)
     for position in range(replica.popped):
         if state.popped[r, position] == row:
             rank = state.popped_rank[r, position]
@@ -55,22 +51,6 @@ def abort(model: Model, state: State, r: int, row: int) -> None:
             state.passes[r, replica.current & 1].tokens -= 1
             _close_rank(state, r, rank)
             break
-
-
-@compiling.kernel
-def _unlink(state: State, head: int, tail: int, row: int) -> tuple[int, int]:
-    """Return head and tail of a queue without a row, whether it was there or not."""
-    before, here = NOBODY, head
-    while here != NOBODY and here != row:  # noqa: PLR1714 - compiled
-        before, here = here, state.requests[here].next
-    if here == NOBODY:
-        return head, tail
-    after = state.requests[row].next
-    if before == NOBODY:
-        head = after
-    else:
-        state.requests[before].next = after
-    return head, before if tail == row else tail
 
 
 @compiling.kernel
