@@ -181,6 +181,31 @@ def bounds(given: scenario.Scenario, service: str) -> tuple[int, int]:
     return min(max(given.document.services[service].replicas.min, 1), most), most
 
 
+def carry_out(
+    world: world.World, service: str, wanted: int, *, behavior: Behavior, memories: dict[str, Memory]
+) -> None:
+    """Scale a service to what is left of a recommendation once it is settled.
+
+    Args:
+        world: the world to act on.
+        service: name.
+        wanted: the recommendation.
+        behavior: windows and limits.
+        memories: of the looks before by service; that of this look takes its place.
+    """
+    least, most = bounds(world.scenario, service)
+    count, memories[service] = settle(
+        wanted,
+        current=told(world, service),
+        least=least,
+        most=most,
+        at=world.now_s,
+        behavior=behavior,
+        memory=memories.get(service, Memory()),
+    )
+    world.scale_service(service, count)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Setting:
     """What somebody sets up for a service."""
@@ -223,14 +248,4 @@ class Hpa:
             )
             if wanted is None:
                 continue
-            least, most = bounds(world.scenario, service)
-            count, self._memories[service] = settle(
-                wanted,
-                current=current,
-                least=least,
-                most=most,
-                at=world.now_s,
-                behavior=Behavior(),
-                memory=self._memories.get(service, Memory()),
-            )
-            world.scale_service(service, count)
+            carry_out(world, service, wanted, behavior=Behavior(), memories=self._memories)

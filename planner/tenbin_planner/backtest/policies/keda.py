@@ -104,17 +104,7 @@ class Keda:
             )
             if count is None:
                 continue
-            least, most = hpa.bounds(world.scenario, service)
-            told, self._memories[service] = hpa.settle(
-                count,
-                current=current,
-                least=least,
-                most=most,
-                at=world.now_s,
-                behavior=hpa.Behavior(),
-                memory=self._memories.get(service, hpa.Memory()),
-            )
-            world.scale_service(service, told)
+            hpa.carry_out(world, service, count, behavior=hpa.Behavior(), memories=self._memories)
 
     def _read(self, world: world.World, service: str) -> Reading:
         last = self._readings.get(service)

@@ -126,17 +126,7 @@ class LatencyHpa:
             count = None if count is None else hpa.wanted_by_total(count, current=current, target=1.0)
             if count is None:
                 continue
-            least, most = hpa.bounds(world.scenario, service)
-            told, self._memories[service] = hpa.settle(
-                count,
-                current=current,
-                least=least,
-                most=most,
-                at=world.now_s,
-                behavior=BEHAVIOR,
-                memory=self._memories.get(service, hpa.Memory()),
-            )
-            world.scale_service(service, told)
+            hpa.carry_out(world, service, count, behavior=BEHAVIOR, memories=self._memories)
 
 
 def _ratios(world: world.World, service: str) -> list[float]:
