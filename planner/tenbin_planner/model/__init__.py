@@ -11,7 +11,7 @@
     fleet       requests through a fleet from beginning to end
     arrivals, lives, results   what goes in: requests and replicas; what comes out
     lengths     token counts drawn from a mean and a 95th percentile
-    capacity    what follows for planning: rate within an objective, replicas for a rate, time to drain
+    capacity    what follows for planning: rate within an objective, replicas for a rate
 
 Pure: no clock, no logging, no I/O; randomness only from a seed or generator that the caller passes. The simulated
 engine of the local environment runs the kernels in real time, the planner and the load report run them in virtual time.

@@ -1,4 +1,4 @@
-"""What planning needs from the engine model: rates within an objective, replicas for a rate, times to drain.
+"""What planning needs from the engine model: rates within an objective, and replicas for a rate.
 
 Capacity is found by simulation: Poisson arrivals at the declared lengths go through one replica, the share of good
 requests is counted after a warm-up, and the highest rate whose share reaches the target is searched by bisection. All
@@ -161,40 +161,6 @@ def rate_bound(profile: EngineProfile, traffic: Traffic) -> float:
 def api_ms(profile: EngineProfile, *, output_tokens: float) -> float:
     """Return what one request costs the API process, in milliseconds."""
     return profile.api.per_request_ms + profile.api.per_output_token_ms * output_tokens
-
-
-def drain_ms(profile: EngineProfile, *, input_tokens: float, output_tokens: float, requests: int) -> float:
-    """Return the time in which one replica works off a backlog with full batches, in milliseconds.
-
-    Answers take passes of the largest batch that sequences and KV cache allow, prompts the rest of the tokens of these
-    passes, and passes of their own beyond. A lower bound for the last requests, whose batches are no longer full.
-
-    Args:
-        profile: engine.
-        input_tokens: prompt tokens that are still to be computed, all requests together.
-        output_tokens: answer tokens that are still to come, all requests together.
-        requests: over how many requests these spread.
-
-    Raises:
-        ValueError: for a negative or infinite number.
-    """
-    for name, value in (("input_tokens", input_tokens), ("output_tokens", output_tokens), ("requests", requests)):
-        if not 0 <= value < math.inf:
-            raise ValueError(f"{name} is {value}; allowed is a finite number of 0 or more")
-    if requests == 0:
-        return 0.0
-    limits, cost = profile.limits, profile.forward
-    mean_in, mean_out = input_tokens / requests, output_tokens / requests
-    batch = min(limits.max_num_seqs, requests, max(limits.kv_tokens / max(mean_in + mean_out, 1), 1))
-    chunk = min(input_tokens, max(limits.max_num_batched_tokens - batch, 1))
-    decodes = output_tokens / batch
-    chunks = input_tokens / chunk if chunk else 0.0
-    return (
-        decodes * (curve_ms(cost.decode_ms, batch) + curve_ms(cost.kv_ms, batch * (mean_in + mean_out / 2)))
-        + chunks * curve_ms(cost.prefill_ms, chunk)
-        + max(chunks - decodes, 0.0) * curve_ms(cost.decode_ms, 0)
-        + input_tokens * cost.per_prefill_context_ms * mean_in / 2
-    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -96,20 +96,6 @@ def test_a_lone_request_takes_the_floor(name: str) -> None:
     assert times == pytest.approx((floor.ttft_ms, floor.tpot_ms, floor.e2e_ms), rel=0.02)
 
 
-def test_a_backlog_drains_in_full_batches(by_hand: Profiles) -> None:
-    # 8 requests of 100 in and 50 out, 4 at a time: 400 tokens in 100 passes of 4, so 100 * 10 for the base, 400 * 1 for
-    # the decodes and 800 * 0.1 for the prompts.
-    assert capacity.drain_ms(by_hand(), input_tokens=800, output_tokens=400, requests=8) == 1480
-    result = fleet.simulate(Arrivals.of([0.0] * 8, [100] * 8, [50] * 8), fleet.fixed(by_hand(), 1))
-    assert 1480 <= result.e2e_ms.max() <= 1.15 * 1480
-
-
-def test_nothing_drains_at_once_and_negative_backlogs_are_refused(by_hand: Profiles) -> None:
-    assert capacity.drain_ms(by_hand(), input_tokens=0, output_tokens=0, requests=0) == 0
-    with pytest.raises(ValueError, match=r"^output_tokens is -1; allowed is a finite number of 0 or more$"):
-        capacity.drain_ms(by_hand(), input_tokens=0, output_tokens=-1, requests=1)
-
-
 def test_the_cheapest_fixed_fleet_reaches_the_targets_and_one_replica_less_does_not() -> None:
     profile = catalogue.profiles()[LOCAL]
     arrivals = TRAFFIC.arrivals(16, count=1500, seed=2, longest=8192, request_class="chat")
