@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tenbin_planner import decide, ports
 from tenbin_planner.decide import drain, memory
+from tenbin_planner.decide.recipe import FULL, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -41,6 +42,7 @@ class Loop:
         recorder: ports.Recorder,
         clock: ports.Clock,
         is_dry_run: bool = False,
+        recipe: Recipe = FULL,
     ) -> None:
         """Take the ports; nothing happens before the first tick.
 
@@ -53,6 +55,7 @@ class Loop:
             recorder: explains.
             clock: time, for the duration of steps.
             is_dry_run: decide and explain, whatever the document says, but change nothing.
+            recipe: parts of the decision in use.
         """
         self._observer = observer
         self._modeller = modeller
@@ -62,6 +65,7 @@ class Loop:
         self._recorder = recorder
         self._clock = clock
         self._is_dry_run = is_dry_run
+        self._recipe = recipe
         self._memory: memory.Memory | None = None
         self._led = False
 
@@ -110,7 +114,7 @@ class Loop:
     async def _decide(
         self, scene: ports.Scene, capacities: Mapping[str, FleetCapacity], before: memory.Memory
     ) -> decide.Decision:
-        return decide.decide(scene.document, capacities, scene.observation, before)
+        return decide.decide(scene.document, capacities, scene.observation, before, self._recipe)
 
     async def _act(self, orders: tuple[drain.Order, ...]) -> tuple[drain.Order, ...]:
         done = []

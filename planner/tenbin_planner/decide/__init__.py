@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from tenbin_planner.decide import allocate, assess, capacity, closures, explain, signals
 from tenbin_planner.decide.limits import Account, Ledger
 from tenbin_planner.decide.plan import Because, Plan, PlannedService, PlannedWorkload
+from tenbin_planner.decide.recipe import FULL, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +49,7 @@ def decide(
     capacities: Mapping[str, capacity.FleetCapacity],
     observation: Observation,
     memory: Memory,
+    recipe: Recipe = FULL,
 ) -> Decision:
     """Decide what each workload is to run.
 
@@ -56,6 +58,7 @@ def decide(
         capacities: what fleets do within the objectives, by workload, for `traffics`; those not known yet are missing.
         observation: the world now.
         memory: of the decision before.
+        recipe: parts of the decision in use.
     """
     reader = signals.Reader()
     memory = closures.update(document, observation, memory)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenbin_planner import loop
 from tenbin_planner.backtest import planner_ports
+from tenbin_planner.decide.recipe import FULL, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -19,13 +20,15 @@ class Tenbin:
 
     name = "tenbin"
 
-    def __init__(self, interval_s: float) -> None:
+    def __init__(self, interval_s: float, recipe: Recipe = FULL) -> None:
         """Begin.
 
         Args:
             interval_s: seconds between two ticks, as the agreement has it.
+            recipe: parts of the decision in use.
         """
         self.interval_s = interval_s
+        self._recipe = recipe
         self.ports: planner_ports.PlannerPorts | None = None
         """Its ports, from its first tick on."""
         self._loop: loop.Loop | None = None
@@ -43,7 +46,14 @@ class Tenbin:
         if self._loop is None or self.ports is None:
             self.ports = own = planner_ports.PlannerPorts(world)
             self._loop = loop.Loop(
-                observer=own, modeller=own, actuator=own, store=own, leadership=own, recorder=own, clock=own
+                observer=own,
+                modeller=own,
+                actuator=own,
+                store=own,
+                leadership=own,
+                recorder=own,
+                clock=own,
+                recipe=self._recipe,
             )
         _complete(self._loop.tick())
         if self.ports.failures:
