@@ -60,6 +60,8 @@ class ReplicaRangeConfig(TypedDict):
 
     min: int
     max: int
+    on_demand_min: NotRequired[int]
+    """Replicas of the minimum that never run on spot pools."""
 
 
 class ObjectiveConfig(TypedDict):

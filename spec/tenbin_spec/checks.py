@@ -26,6 +26,7 @@ class FindingId(enum.StrEnum):
     PROFILE_UNKNOWN = "profile-unknown"
     OBJECTIVE_INFEASIBLE = "objective-infeasible"
     MINIMUM_BEYOND_POOLS = "minimum-beyond-pools"
+    ON_DEMAND_BEYOND_POOLS = "on-demand-beyond-pools"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,6 +118,14 @@ def _room(stack: Stack) -> Iterator[Finding]:
                 path=path_text(("services", name, "replicas", "min"), PREFIX),
                 message=f"{service.replicas.min} is above the {room} replicas that its pools hold",
                 repair="Raise nodes.max of a pool or lower the minimum",
+            )
+        firm = sum(item.max_replicas for item in placements(stack) if item.service == name and not item.is_spot)
+        if service.replicas.on_demand_min > firm:
+            yield Finding(
+                id=FindingId.ON_DEMAND_BEYOND_POOLS,
+                path=path_text(("services", name, "replicas", "on_demand_min"), PREFIX),
+                message=f"{service.replicas.on_demand_min} is above the {firm} replicas that its pools hold off spot",
+                repair="Add a pool of another capacity type, raise its nodes.max or lower the minimum",
             )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from tenbin_spec.placements import Placement, placements
+from tenbin_spec.placements import Placement, least, placements
 from tenbin_spec.stack import Stack
 
 ZERO = Decimal(0)
@@ -32,7 +32,7 @@ def service_range(stack: Stack, name: str) -> HourlyRange:
     cheapest_first = sorted(own, key=lambda item: (item.hourly_usd is None, item.hourly_usd or ZERO))
     dearest_first = sorted(own, key=lambda item: (item.hourly_usd is not None, -(item.hourly_usd or ZERO)))
     return HourlyRange(
-        minimum=_fill(cheapest_first, service.replicas.min),
+        minimum=_price(cheapest_first, least(service.replicas, cheapest_first)),
         maximum=_fill(dearest_first, service.replicas.max),
     )
 
@@ -44,6 +44,12 @@ def stack_range(stack: Stack) -> HourlyRange:
         minimum=_total(item.minimum for item in ranges),
         maximum=_total(item.maximum for item in ranges),
     )
+
+
+def _price(own: Iterable[Placement], counts: Mapping[str, int]) -> Decimal | None:
+    """Price counts by workload; None when the price of one that runs is unknown."""
+    running = [item for item in own if counts[item.workload]]
+    return _total(None if item.hourly_usd is None else counts[item.workload] * item.hourly_usd for item in running)
 
 
 def _fill(ordered: Iterable[Placement], replicas: int) -> Decimal | None:

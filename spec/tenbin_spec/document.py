@@ -16,6 +16,7 @@ from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.engines import Engine, EngineKind
 from tenbin_spec.objectives import Slo
 from tenbin_spec.placements import Placement, placements
+from tenbin_spec.pools import CapacityType
 from tenbin_spec.problems import ConfigurationError, Problem, problems_of
 from tenbin_spec.profiles import ApiServer, EngineProfile
 from tenbin_spec.quantities import Frozen, Name, Usd
@@ -39,6 +40,8 @@ class DocumentPool(Frozen):
     max_nodes: Annotated[int, Field(strict=True, ge=1)]
     lead_time_s: Annotated[int, Field(strict=True, ge=0)]
     """Prior for the time from asking for a replica until it serves."""
+    capacity_type: CapacityType = CapacityType.ON_DEMAND
+    """How its nodes are bought; those of spot may be taken back at any time."""
 
 
 class DocumentWorkload(Frozen):
@@ -160,6 +163,7 @@ def _pool(stack: Stack, name: str) -> DocumentPool:
         accelerators=catalogue.instances()[pool.instance_type].accelerators,
         max_nodes=pool.nodes.max,
         lead_time_s=pool.lead_time_prior_s,
+        capacity_type=pool.capacity_type,
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from decimal import Decimal
 
 from tenbin_spec import catalogue, contract
+from tenbin_spec.pools import CapacityType
 from tenbin_spec.profiles import EngineProfile
-from tenbin_spec.services import Role
+from tenbin_spec.services import ReplicaRange, Role
 from tenbin_spec.stack import Stack
 
 _CENT_FRACTION = Decimal("0.000001")
@@ -26,6 +28,8 @@ class Placement:
     """Price of one replica for an hour: the node's price by the share of its accelerators; None when unknown."""
     max_replicas: int
     profile: EngineProfile | None
+    is_spot: bool = False
+    """Whether its nodes may be taken back at any time."""
 
     @property
     def workload(self) -> str:
@@ -44,6 +48,24 @@ def placements(stack: Stack) -> tuple[Placement, ...]:
     return tuple(
         sorted(found, key=lambda item: (item.service, item.hourly_usd is None, item.hourly_usd or 0, item.pool))
     )
+
+
+def least(replicas: ReplicaRange, own: Sequence[Placement]) -> dict[str, int]:
+    """Return a service's minimum by workload: first its part that never runs on spot, then the rest, as ordered.
+
+    Args:
+        replicas: the service's range.
+        own: its placements, in the order in which they are filled.
+    """
+    counts = {item.workload: 0 for item in own}
+    firm = [item for item in own if not item.is_spot]
+    for candidates, wanted in ((firm, replicas.on_demand_min), (own, replicas.min)):
+        left = wanted - sum(counts.values())
+        for item in candidates:
+            taken = max(0, min(left, item.max_replicas - counts[item.workload]))
+            counts[item.workload] += taken
+            left -= taken
+    return counts
 
 
 def _placement(stack: Stack, service_name: str, pool_name: str) -> Placement:
@@ -70,4 +92,5 @@ def _placement(stack: Stack, service_name: str, pool_name: str) -> Placement:
         hourly_usd=None if price is None else (price * share).quantize(_CENT_FRACTION),
         max_replicas=min(service.replicas.max, pool.nodes.max * (instance.accelerators // accelerators)),
         profile=profile,
+        is_spot=pool.capacity_type is CapacityType.SPOT,
     )

@@ -28,6 +28,8 @@ class Reason(enum.StrEnum):
     """Every pool that the service may use is at its maximum."""
     HOURLY_CAP = "hourly-cap"
     """The hourly cost cap bites."""
+    MONTHLY_CAP = "monthly-cap"
+    """The monthly cost cap, paced over what is left of the month, bites."""
     INFEASIBLE = "infeasible"
     """Even one empty replica misses the objective, so that no number of replicas meets it."""
     NO_SIGNAL = "no-signal"

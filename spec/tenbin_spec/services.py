@@ -27,11 +27,15 @@ class ReplicaRange(Frozen):
 
     min: Annotated[int, Field(strict=True, ge=0, le=10_000)]
     max: Annotated[int, Field(strict=True, ge=1, le=10_000)]
+    on_demand_min: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 0
+    """Replicas of the minimum that never run on spot pools, so that an interruption of all spot nodes leaves them."""
 
     @model_validator(mode="after")
     def _is_ordered(self) -> Self:
         if self.max < self.min:
             raise ValueError(f"max {self.max} is below min {self.min}: allowed is min or more")
+        if self.on_demand_min > self.min:
+            raise ValueError(f"on_demand_min {self.on_demand_min} is above min {self.min}: allowed is min or less")
         return self
 
 

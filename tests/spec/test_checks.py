@@ -67,6 +67,13 @@ CASES = {
             " Raise nodes.max of a pool or lower the minimum (minimum-beyond-pools)"
         ),
     ),
+    "minimum off spot that the pools cannot hold": (
+        {"services__chat__replicas": {"min": 5, "max": 6, "on_demand_min": 5}},
+        (
+            "tenbin:services.chat.replicas.on_demand_min: 5 is above the 4 replicas that its pools hold off spot."
+            " Add a pool of another capacity type, raise its nodes.max or lower the minimum (on-demand-beyond-pools)"
+        ),
+    ),
 }
 
 
@@ -114,6 +121,11 @@ def test_price_range_fills_cheap_pools_first_and_dear_ones_for_the_maximum() -> 
     assert priced.minimum == Decimal("0.36") * 2 + Decimal("0.8048")
     assert priced.maximum == Decimal("0.8048") * 4 + Decimal("0.36")
     assert priced.capped(Decimal("2.00")).maximum == Decimal("2.00")
+
+
+def test_the_minimum_off_spot_is_priced_off_spot() -> None:
+    priced = cost.stack_range(stack(services__chat__replicas={"min": 3, "max": 5, "on_demand_min": 2}))
+    assert priced.minimum == Decimal("0.8048") * 2 + Decimal("0.36")
 
 
 def test_an_unknown_price_is_never_zero() -> None:

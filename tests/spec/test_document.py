@@ -49,6 +49,18 @@ def test_workloads_are_named_priced_and_bounded() -> None:
     assert (on_demand.name, str(on_demand.hourly_usd), on_demand.max_replicas) == ("chat-serve-l4", "0.804800", 4)
 
 
+def test_the_planner_knows_how_nodes_are_bought_and_how_many_replicas_stay_off_spot() -> None:
+    document = document_of(stack(services__chat__replicas={"min": 2, "max": 6, "on_demand_min": 1}), "dev")
+    assert {name: pool.capacity_type for name, pool in document.pools.items()} == {"l4": "on-demand", "l4-spot": "spot"}
+    assert document.services["chat"].replicas.on_demand_min == 1
+
+
+def test_a_document_from_before_these_keys_is_on_demand_without_a_floor() -> None:
+    plain = json.loads(document_of(stack(), "dev").to_json())
+    del plain["pools"]["l4"]["capacity_type"], plain["services"]["chat"]["replicas"]["on_demand_min"]
+    assert parse_document(json.dumps(plain)) == document_of(stack(), "dev")
+
+
 def test_engine_settings_narrow_the_profile() -> None:
     narrowed = stack(services__chat__engine__max_num_seqs=3, services__chat__engine__max_model_len=100)
     profile = document_of(narrowed, "dev").workloads[0].profile

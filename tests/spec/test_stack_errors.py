@@ -118,6 +118,10 @@ CASES = {
         {"services__chat__replicas": {"min": 5, "max": 2}},
         "tenbin:services.chat.replicas: max 2 is below min 5: allowed is min or more",
     ),
+    "more replicas off spot than the minimum": (
+        {"services__chat__replicas": {"min": 1, "max": 5, "on_demand_min": 2}},
+        "tenbin:services.chat.replicas: on_demand_min 2 is above min 1: allowed is min or less",
+    ),
     "truth instead of a number": (
         {"services__chat__replicas": {"min": 1, "max": True}},
         "tenbin:services.chat.replicas.max: True is not a whole number",

@@ -88,6 +88,8 @@ def services(draw: st.DrawFn, pools: list[str]) -> dict[str, Any]:
     least = draw(st.integers(min_value=0, max_value=20))
     service["replicas"] = {"min": least, "max": least + draw(st.integers(min_value=1, max_value=50))}
     if draw(st.booleans()):
+        service["replicas"]["on_demand_min"] = draw(st.integers(min_value=0, max_value=least))
+    if draw(st.booleans()):
         service["cost"] = {"hourly_usd": draw(money)}
     return service
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from tenbin_spec import contract
-from tenbin_spec.placements import Placement
+from tenbin_spec.placements import Placement, least
 from tenbin_spec.pools import Pool
 from tenbin_spec.services import Service
 
@@ -72,12 +72,7 @@ def first_replicas(service: Service, placements: Sequence[Placement], *, planned
         placements: its placements, cheapest first.
         planned: whether a planner owns the counts.
     """
-    left = 0 if planned else service.replicas.min
-    counts = {}
-    for placement in placements:
-        counts[placement.workload] = min(left, placement.max_replicas)
-        left -= counts[placement.workload]
-    return counts
+    return {item.workload: 0 for item in placements} if planned else least(service.replicas, placements)
 
 
 def deployment(setting: Setting, placement: Placement, *, replicas: int) -> Json:

@@ -54,6 +54,12 @@ def test_there_is_one_workload_for_each_pool_pinned_to_its_nodes() -> None:
     ]
 
 
+def test_without_a_planner_the_minimum_off_spot_stays_off_spot() -> None:
+    floored = stacks.stack(services__chat__replicas={"min": 3, "max": 6, "on_demand_min": 2})
+    found = {name: manifest["spec"]["replicas"] for name, manifest in rendered(floored, planned=False).items()}
+    assert found == {"chat-serve-l4": 2, "chat-serve-l4-spot": 1}
+
+
 def test_pods_tolerate_every_taint_of_their_nodes() -> None:
     contract = pool.contract_of("l4")
     for taint in contract.taints:
