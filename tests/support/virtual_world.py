@@ -27,6 +27,8 @@ EPOCH = 1_000_000.0
 """Seconds at which virtual time begins."""
 NOTICE_S = 1.0
 """Until the router knows of a mark."""
+TOLD_S = 10.0
+"""Between two times that the gateway says what still runs."""
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -80,6 +82,7 @@ class World:
         self._sequences: list[tuple[int, stepwise.Sequence | None]] = []
         self._unfinished: dict[int, stepwise.Sequence] = {}
         self._heard_s = -math.inf
+        self._told_s = 0.0
 
     # --- ports
     def now(self) -> float:
@@ -167,6 +170,25 @@ class World:
         if to_s - self._heard_s >= 2:
             self._log.heard("gateway", at=EPOCH + to_s)
             self._heard_s = to_s
+        if to_s - self._told_s >= TOLD_S:
+            self._tell_of_running()
+            self._told_s = to_s
+
+    def _tell_of_running(self) -> None:
+        for row, sequence in self._unfinished.items():
+            came_ms = float(self._arrivals.arrival_s[row]) * 1000
+            self._log.running(
+                demand.Running(
+                    request=str(row),
+                    service=self._service,
+                    class_name=self._class,
+                    is_streamed=True,
+                    output_bytes=sequence.emitted * 230,
+                    age_ms=self.now_s * 1000 - came_ms,
+                    ttft_ms=sequence.first_token_ms - came_ms if sequence.emitted else None,
+                ),
+                at=self.now(),
+            )
 
     def _rows_until(self, to_s: float) -> Iterator[int]:
         while self._next_row < len(self._arrivals) and self._arrivals.arrival_s[self._next_row] < to_s:

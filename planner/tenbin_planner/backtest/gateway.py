@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tenbin_planner.backtest import faults as mishaps
+from tenbin_planner.backtest.progress import Progress
 from tenbin_planner.model.results import Outcome
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ class Gateway:
         self.arrivals: Arrivals = simulation.arrivals
         self._simulation = simulation
         self._limits = _limits(self.arrivals, objectives)
-        self._blind = tuple(fault for fault in faults if isinstance(fault, mishaps.Blind))
+        self.blind = tuple(fault for fault in faults if isinstance(fault, mishaps.Blind))
+        """Faults that keep it from being heard."""
         count, classes = len(self.arrivals), len(self.arrivals.classes)
         self.ended, self._first = _Log.of(count), _Log.of(count)
         self.times_ms = np.full((3, count), np.nan)
@@ -95,7 +97,8 @@ class Gateway:
         self.good = np.zeros(count, dtype=np.bool_)
         self.heard = np.ones(count, dtype=np.bool_)
         """Whether the end of a request was heard of, by row."""
-        self._open = np.empty(0, dtype=np.int64)
+        self.open = np.empty(0, dtype=np.int64)
+        """Rows of the requests that came and have not ended, rising."""
         self._unanswered = np.empty(0, dtype=np.int64)
         self._came = 0
         self.now_s = 0.0
@@ -105,24 +108,25 @@ class Gateway:
         """Failed and shed requests, by class."""
         self.in_flight = np.zeros(classes, dtype=np.int64)
         """Requests that came and have not ended, by class, when the gateway was last heard."""
-        self.by_second = _by_second(self.arrivals, self._blind)
+        self.by_second = _by_second(self.arrivals, self.blind)
         """Arrivals of which was heard, by class and whole second."""
+        self.progress = Progress(self, simulation)
 
     def follow(self) -> None:
         """Take note of what has happened since the last time."""
         now_s = self._simulation.now_s
         stop = int(np.searchsorted(self.arrivals.arrival_s, now_s))
         fresh = np.arange(self._came, stop)
-        self._open = np.concatenate([self._open, fresh])
-        fates = self._simulation.fates(self._open)
-        self._note_first(self._open, fates, fresh)
+        self.open = np.concatenate([self.open, fresh])
+        fates = self._simulation.fates(self.open)
+        self._note_first(self.open, fates, fresh)
         is_over = fates.outcome != Outcome.IN_FLIGHT
         if is_over.any():
-            self._note_ends(self._open[is_over], *(column[is_over] for column in fates))
-            self._open = self._open[~is_over]
+            self._note_ends(self.open[is_over], *(column[is_over] for column in fates))
+            self.open = self.open[~is_over]
         self._came, self.now_s = stop, now_s
-        if not mishaps.is_blind(self._blind, now_s):
-            self.in_flight = np.bincount(self.arrivals.class_index[self._open], minlength=self.in_flight.size)
+        if not mishaps.is_blind(self.blind, now_s):
+            self.in_flight = np.bincount(self.arrivals.class_index[self.open], minlength=self.in_flight.size)
 
     def arrived(self, window_s: float) -> slice:
         """Return the rows of the requests that came in the last `window_s` seconds."""
@@ -189,7 +193,7 @@ class Gateway:
         times = np.stack([first_ms - arrival_ms, tpot, last_ms - arrival_ms])
         good = answered & ~(times > self._limits[:, classes]).any(axis=0)
         heard = np.ones(rows.size, dtype=np.bool_)
-        for fault in self._blind:
+        for fault in self.blind:
             heard &= (ended_ms < fault.at_s * 1000) | (ended_ms >= (fault.at_s + fault.for_s) * 1000)
         self.times_ms[:, rows], self.outcome[rows], self.good[rows], self.heard[rows] = times, outcome, good, heard
         self.ended.add(ended_ms / 1000, rows)

@@ -54,7 +54,7 @@ def observation(
         at=epoch_s + now_s,
         gateways={GATEWAY: silence_s} if silence_s <= log.GATEWAY_GONE_AFTER_S else {},
         classes={
-            (service, name): _observed(gateways[service], service, name, now_s=now_s, known_s=known_s)
+            (service, name): _observed(gateways[service], service, name, now_s=now_s, known_s=known_s, epoch_s=epoch_s)
             for service in sorted(gateways)
             for name in sorted(classes[service])
         },
@@ -76,7 +76,9 @@ def lengths(gateway: Gateway) -> ObservedLengths | None:
     )
 
 
-def _observed(gateway: Gateway, service: str, name: str, *, now_s: float, known_s: int) -> demand.ClassObservation:
+def _observed(
+    gateway: Gateway, service: str, name: str, *, now_s: float, known_s: int, epoch_s: float
+) -> demand.ClassObservation:
     known = gateway.arrivals.classes
     index = known.index(name) if name in known else None
     windows = [demand.Attainment(good=0, total=0) if index is None else _within(gateway, index, s) for s in WINDOWS_S]
@@ -103,6 +105,8 @@ def _observed(gateway: Gateway, service: str, name: str, *, now_s: float, known_
         shed=shed,
         cancelled=0,
         refused=0,
+        running=demand.RunningSample() if index is None else gateway.progress.running(index),
+        answers=demand.AnswerCounts(since=epoch_s) if index is None else gateway.progress.answers(index, since=epoch_s),
     )
 
 

@@ -77,6 +77,8 @@ def read_entry(entry: accesslog_pb2.HTTPAccessLogEntry) -> demand.Started | dema
                 class_name=class_name,
                 is_streamed=is_streamed,
                 output_bytes=output_bytes,
+                age_ms=_age_ms(common),
+                ttft_ms=_milliseconds(tags.get("ttft_us")),
             )
         case accesslog_pb2.DownstreamEnd:
             return demand.Ended(
@@ -116,6 +118,12 @@ def _milliseconds(microseconds: str | None) -> float | None:
     if not 0 <= value <= _LONGEST_US:
         raise UnusableEntryError("time out of range")
     return value / 1000
+
+
+def _age_ms(common: accesslog_pb2.AccessLogCommon) -> float | None:
+    """Read how long a request has been running; an age out of range is as good as none."""
+    age_us = common.duration.ToMicroseconds() if common.HasField("duration") else -1
+    return age_us / 1000 if 0 <= age_us <= _LONGEST_US else None
 
 
 def _tokens(text: str | None) -> int | None:

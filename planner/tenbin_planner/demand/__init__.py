@@ -28,8 +28,10 @@ and nothing is logged, so the back-tester can feed the same log from virtual tim
 from tenbin_planner.demand.entries import Ended, Outcome, Running, Started
 from tenbin_planner.demand.log import DemandLog
 from tenbin_planner.demand.observation import Attainment, ClassObservation, GatewayObservation, Quantiles
+from tenbin_planner.demand.progress import AnswerCounts, RunningSample
 
 __all__ = [
+    "AnswerCounts",
     "Attainment",
     "ClassObservation",
     "DemandLog",
@@ -38,5 +40,6 @@ __all__ = [
     "Outcome",
     "Quantiles",
     "Running",
+    "RunningSample",
     "Started",
 ]

@@ -42,6 +42,10 @@ class Running:
     """The answer is a stream of events, so its tokens came one by one."""
     output_bytes: int = 0
     """Bytes of the answer so far."""
+    age_ms: float | None = None
+    """Since receiving the request, in ms; None when the gateway does not say."""
+    ttft_ms: float | None = None
+    """From receiving the request to the first byte of the answer's body, in ms; None when none came yet."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

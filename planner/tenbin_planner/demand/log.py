@@ -6,6 +6,8 @@ import collections
 import dataclasses
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tenbin_planner.demand.entries import Ended, Outcome, Running, Started
 from tenbin_planner.demand.observation import (
     BLIND_AFTER_S,
@@ -14,11 +16,14 @@ from tenbin_planner.demand.observation import (
     GatewayObservation,
     Quantiles,
 )
+from tenbin_planner.demand.pace import Pace, Seen, so_far
+from tenbin_planner.demand.progress import BINS, AnswerCounts, RunningSample, bins_of, histogram, passed
 from tenbin_planner.demand.tokens import TokenEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from numpy.typing import NDArray
     from tenbin_spec.objectives import Objective, Slo
 
 HISTORY_S = 600
@@ -35,13 +40,6 @@ _MOST_GATEWAYS = 1000
 _MOST_CAUSES = 100
 
 
-@dataclasses.dataclass(kw_only=True, slots=True)
-class _InFlight:
-    key: tuple[str, str]
-    heard_at: float
-    output_bytes: int = 0
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Answer:
     at: float
@@ -50,6 +48,7 @@ class _Answer:
     e2e_ms: float | None
     tokens: int | None
     is_estimated: bool
+    is_streamed: bool
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -65,6 +64,12 @@ class _ClassRecord:
     good: int = 0
     total: int = 0
     outcomes: collections.Counter[Outcome] = dataclasses.field(default_factory=collections.Counter)
+    pace: Pace = dataclasses.field(default_factory=Pace)
+    counting_since: float | None = None
+    ended: NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
+    """Answers by the bin in which they ended."""
+    reached: NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
+    """Requests that are gone, by the bin that they got to, less those that came late, by the bin they came in with."""
 
     def count(self, *, is_good: bool, at: float) -> None:
         self.good += is_good
@@ -91,6 +96,19 @@ class _ClassRecord:
         while self.answers and self.answers[0].at < now - _SAMPLE_S:
             self.answers.popleft()
 
+    def leave(self, tokens: int, *, is_end: bool) -> None:
+        """Count an answer that is gone, at its end or at a number of tokens beyond which nothing is known."""
+        bin_ = int(bins_of(tokens))
+        if bin_ >= 0:
+            self.reached[bin_] += 1
+            self.ended[bin_] += is_end
+
+    def come_late(self, tokens: int) -> None:
+        """Count an answer that was not seen to get as far as it has."""
+        bin_ = int(bins_of(tokens))
+        if bin_ >= 0:
+            self.reached[bin_] -= 1
+
 
 def _drop_below(by_moment: dict[int, int] | dict[int, list[int]], oldest: int) -> None:
     for moment in [moment for moment in by_moment if moment < oldest]:
@@ -107,7 +125,7 @@ class DemandLog:
     def __init__(self) -> None:
         self._records: dict[tuple[str, str], _ClassRecord] = {}
         self._tokens: dict[str, TokenEstimate] = {}
-        self._in_flight: dict[str, _InFlight] = {}
+        self._in_flight: dict[str, Seen] = {}
         self._gateways: dict[str, float] = {}
         self._known_since: float | None = None
         self._ignored: collections.Counter[str] = collections.Counter()
@@ -149,12 +167,23 @@ class DemandLog:
             self.ignore("request started twice")
             return
         self._arrive(record, at)
-        self._keep(entry, at)
+        self._keep(entry, came_at=at, at=at)
 
     def running(self, entry: Running, *, at: float) -> None:
         """Record that a request still runs; one whose start was lost becomes known."""
-        if self._record(entry.service, entry.class_name) is not None:
-            self._see_bytes(self._keep(entry, at), entry)
+        record = self._record(entry.service, entry.class_name)
+        if record is None:
+            return
+        is_late = entry.request not in self._in_flight
+        seen = self._keep(entry, came_at=at - (entry.age_ms or 0.0) / 1000, at=at)
+        self._see_bytes(seen, entry)
+        if seen is None:
+            return
+        seen.is_streamed, seen.is_heard = entry.is_streamed, True
+        if entry.ttft_ms is not None:
+            seen.first_at = seen.came_at + entry.ttft_ms / 1000
+        if is_late:
+            record.come_late(so_far(seen, self._tokens[entry.service], record.pace, now=at))
 
     def ended(self, entry: Ended, *, at: float) -> None:
         """Record the end of a request and judge it by its class's objective of this moment."""
@@ -162,9 +191,12 @@ class DemandLog:
         if record is None:
             return
         seen = self._in_flight.pop(entry.request, None)
+        came_at = at - (entry.e2e_ms or 0.0) / 1000
         if seen is None:
-            self._arrive(record, at - (entry.e2e_ms or 0.0) / 1000)
+            self._arrive(record, came_at)
         self._see_bytes(seen, entry)
+        if seen is not None or self._is_known(came_at):
+            self._leave(record, entry)
         record.outcomes[entry.outcome] += 1
         if entry.outcome in (Outcome.FAILED, Outcome.SHED):
             record.count(is_good=False, at=at)
@@ -182,10 +214,15 @@ class DemandLog:
     def snapshot(self, now: float) -> GatewayObservation:
         """Return what is known at `now`, and forget what is too old."""
         for request in [name for name, seen in self._in_flight.items() if seen.heard_at < now - FORGOTTEN_AFTER_S]:
-            del self._in_flight[request]
+            lost = self._in_flight.pop(request)
+            self._records[lost.key].leave(
+                so_far(lost, self._tokens[lost.key[0]], Pace(), now=lost.heard_at), is_end=False
+            )
         for gateway in [name for name, at in self._gateways.items() if at < now - GATEWAY_GONE_AFTER_S]:
             del self._gateways[gateway]
-        in_flight = collections.Counter(seen.key for seen in self._in_flight.values())
+        in_flight: dict[tuple[str, str], list[Seen]] = {key: [] for key in self._records}
+        for seen in self._in_flight.values():
+            in_flight[seen.key].append(seen)
         return GatewayObservation(
             at=now,
             gateways={name: max(0.0, now - at) for name, at in sorted(self._gateways.items())},
@@ -202,21 +239,34 @@ class DemandLog:
         return record
 
     def _arrive(self, record: _ClassRecord, at: float) -> None:
-        if self._known_since is not None and at >= self._known_since - 1:
+        if self._is_known(at):
             record.arrive(at)
 
-    def _keep(self, entry: Started | Running, at: float) -> _InFlight | None:
+    def _is_known(self, at: float) -> bool:
+        """Tell whether the gateways were heard without a gap since an instant."""
+        return self._known_since is not None and at >= self._known_since - 1
+
+    def _keep(self, entry: Started | Running, *, came_at: float, at: float) -> Seen | None:
         seen = self._in_flight.get(entry.request)
         if seen is not None:
             seen.heard_at = at
         elif len(self._in_flight) < _MOST_IN_FLIGHT:
-            seen = _InFlight(key=(entry.service, entry.class_name), heard_at=at)
+            seen = Seen(key=(entry.service, entry.class_name), came_at=came_at, heard_at=at)
             self._in_flight[entry.request] = seen
         else:
             self.ignore("too many requests in flight")
         return seen
 
-    def _see_bytes(self, seen: _InFlight | None, entry: Running | Ended) -> None:
+    def _leave(self, record: _ClassRecord, entry: Ended) -> None:
+        if entry.outcome in (Outcome.SHED, Outcome.REFUSED):
+            return
+        tokens = entry.output_tokens
+        if tokens is None:
+            streamed = entry.is_streamed and entry.output_bytes > 0
+            tokens = self._tokens[entry.service].tokens(entry.output_bytes) if streamed else 0
+        record.leave(tokens, is_end=entry.outcome in (Outcome.ANSWERED, Outcome.CANCELLED))
+
+    def _see_bytes(self, seen: Seen | None, entry: Running | Ended) -> None:
         before = seen.output_bytes if seen else 0
         self._tokens[entry.service].see_bytes(max(0, entry.output_bytes - before), is_streamed=entry.is_streamed)
         if seen:
@@ -240,24 +290,35 @@ class DemandLog:
             e2e_ms=entry.e2e_ms,
             tokens=tokens,
             is_estimated=is_estimated,
+            is_streamed=entry.is_streamed,
         )
 
-    def _observe(self, key: tuple[str, str], record: _ClassRecord, in_flight: int, now: float) -> ClassObservation:
+    def _observe(
+        self, key: tuple[str, str], record: _ClassRecord, in_flight: list[Seen], now: float
+    ) -> ClassObservation:
         record.prune(now)
         first = max(int(now) - HISTORY_S, int(self._known_since) + 1 if self._known_since is not None else int(now))
         answers = [answer for answer in record.answers if now - _SAMPLE_S <= answer.at <= now]
         tokens = [answer.tokens for answer in answers if answer.tokens is not None]
+        ttft_ms, tpot_ms = (
+            Quantiles.of(_known(getattr(answer, name) for answer in answers)) for name in ("ttft_ms", "tpot_ms")
+        )
+        record.pace = Pace.of(ttft_ms, tpot_ms, _plain_token_ms(answers))
+        progress = np.array([so_far(seen, self._tokens[key[0]], record.pace, now=now) for seen in in_flight], dtype=int)
+        ages = np.array([max(0.0, now - seen.came_at) for seen in in_flight], dtype=float)
+        if record.counting_since is None and self._known_since is not None:
+            record.counting_since = now
         return ClassObservation(
             service=key[0],
             class_name=key[1],
             arrivals=tuple(record.arrivals.get(second, 0) for second in range(first, int(now))),
-            in_flight=in_flight,
+            in_flight=len(in_flight),
             last_minute=record.within(60, now),
             last_5_minutes=record.within(300, now),
             last_hour=record.within(3600, now),
             cumulative=Attainment(good=record.good, total=record.total),
-            ttft_ms=Quantiles.of(_known(answer.ttft_ms for answer in answers)),
-            tpot_ms=Quantiles.of(_known(answer.tpot_ms for answer in answers)),
+            ttft_ms=ttft_ms,
+            tpot_ms=tpot_ms,
             e2e_ms=Quantiles.of(_known(answer.e2e_ms for answer in answers)),
             tpot_is_estimated=any(answer.is_estimated for answer in answers),
             output_tokens=sum(tokens) / len(tokens) if tokens else None,
@@ -265,7 +326,27 @@ class DemandLog:
             shed=record.outcomes[Outcome.SHED],
             cancelled=record.outcomes[Outcome.CANCELLED],
             refused=record.outcomes[Outcome.REFUSED],
+            running=RunningSample.of(ages, progress),
+            answers=_counts(record, progress),
         )
+
+
+def _counts(record: _ClassRecord, progress: NDArray[np.int64]) -> AnswerCounts | None:
+    if record.counting_since is None:
+        return None
+    beyond = np.maximum(passed(record.reached + histogram(progress)), 0)
+    return AnswerCounts(since=record.counting_since, ended=tuple(record.ended.tolist()), passed=tuple(beyond.tolist()))
+
+
+def _plain_token_ms(answers: Iterable[_Answer]) -> float | None:
+    """Return what a token takes in answers in one piece that say how many they had, in ms."""
+    known = [
+        answer.e2e_ms / answer.tokens
+        for answer in answers
+        if not answer.is_streamed and answer.tokens and answer.e2e_ms is not None
+    ]
+    found = Quantiles.of(known)
+    return found.p50 if found else None
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+from tenbin_planner.demand.progress import AnswerCounts, RunningSample
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -80,6 +82,10 @@ class ClassObservation:
     shed: int
     cancelled: int
     refused: int
+    running: RunningSample = dataclasses.field(default_factory=RunningSample)
+    """How old the requests in flight are, and how far their answers have come."""
+    answers: AnswerCounts | None = None
+    """How far answers go; None before a gateway was heard."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

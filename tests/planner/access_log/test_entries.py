@@ -45,7 +45,9 @@ def test_a_request_is_told_three_times() -> None:
     start = entry(kind=accesslog_pb2.DownstreamStart, status=None)
     assert access_log.read_entry(start) == demand.Started(**name)
     runs = entry(kind=accesslog_pb2.DownstreamPeriodic, content_type="text/event-stream; charset=utf-8")
-    assert access_log.read_entry(runs) == demand.Running(**name, is_streamed=True, output_bytes=900)
+    runs.common_properties.duration.FromMilliseconds(4250)
+    running = demand.Running(**name, is_streamed=True, output_bytes=900, age_ms=4250.0, ttft_ms=201.866)
+    assert access_log.read_entry(runs) == running
     ends = entry(content_type="text/event-stream", output_tokens="5")
     assert access_log.read_entry(ends) == demand.Ended(
         **name,
