@@ -30,8 +30,13 @@ def evaluate_python(example: Example) -> None:
 
 
 def evaluate_yaml(example: Example) -> None:
-    """Parse a YAML block: a whole stack file, or fragments of the domains that it shows."""
+    """Parse a YAML block: a whole stack file, fragments of the domains that it shows, or a scenario of a back-test."""
     plain = YAML(typ="safe", pure=True).load(str(example.parsed))
+    if "traces" in plain:
+        from tenbin_planner.backtest import scenario_file  # noqa: PLC0415 heavy, needed by few files
+
+        scenario_file.parse(plain)
+        return
     configuration = {key.removeprefix(PREFIX): value for key, value in plain.get("config", plain).items()}
     assert set(configuration) <= set(DOMAINS), f"not domains of a stack: {sorted(set(configuration) - set(DOMAINS))}"
     whole = YAML(typ="safe", pure=True).load((ROOT / "stacks/Pulumi.local.yaml").read_text())["config"]

@@ -17,14 +17,26 @@ from rich.table import Column
 from tenbin_cli import backtest_options, refusals, simulate
 
 if TYPE_CHECKING:
-    from tenbin_cli import backtest_cells, backtest_runs
+    from tenbin_planner.backtest.jobs import Done, Heard
+
+    from tenbin_cli import backtest_cells
     from tenbin_cli.backtest_report import Report
 
+MOST_BARS = 8
+"""Runs that go on at once that are shown."""
+
 _Trace = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option(
         "--trace",
         help="Trace file, or generate:SHAPE,key=value,...; repeatable. SERVICE=FILE with --stack.",
+    ),
+]
+_Scenario = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        "--scenario",
+        help="YAML file that says traffic, agreement and what goes wrong, in place of the options that do.",
     ),
 ]
 _Profile = Annotated[str | None, typer.Option("--profile", help="Engine profile: a name of the catalogue, or a file.")]
@@ -47,6 +59,14 @@ _History = Annotated[
 ]
 _Window = Annotated[
     str | None, typer.Option("--window", metavar="START:END", help="Part of the trace, in seconds or such as 6h:18h.")
+]
+_ClassMix = Annotated[
+    str | None,
+    typer.Option(
+        "--class-mix",
+        metavar="NAME=SHARE,...",
+        help="Classes that are drawn for the requests of traces without any; shares add up to 1.",
+    ),
 ]
 _Policies = Annotated[
     str, typer.Option("--policies", metavar="NAME,...", help=f"Of {', '.join(backtest_options.POLICIES)}.")
@@ -73,6 +93,17 @@ _MinReplicas = Annotated[
 _HourlyCap = Annotated[
     str | None, typer.Option("--hourly-cap", metavar="USD", help="The most that all replicas may cost per hour.")
 ]
+_Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        min=1,
+        max=backtest_options.MOST_JOBS,
+        metavar="N",
+        help="Processes over which the runs are spread; the results are the same.",
+    ),
+]
+_Schema = Annotated[bool, typer.Option("--schema", help="Write the JSON schema of scenario files and end.")]
 _Json = Annotated[
     pathlib.Path | None, typer.Option("--json", help="Write all figures as JSON; - for the standard output.")
 ]
@@ -83,7 +114,8 @@ _Html = Annotated[
 
 def backtest(
     *,
-    trace: _Trace,
+    trace: _Trace = None,
+    scenario: _Scenario = None,
     profile: _Profile = None,
     price: _Price = None,
     slo: _Slo = None,
@@ -91,14 +123,17 @@ def backtest(
     folder: _Folder = pathlib.Path("stacks"),
     history: _History = None,
     window: _Window = None,
+    class_mix: _ClassMix = None,
     policies: _Policies = backtest_options.ALL_POLICIES,
     lead_time: _LeadTime = None,
     seeds: _Seeds = 1,
     max_replicas: _MaxReplicas = backtest_options.MAX_REPLICAS,
     min_replicas: _MinReplicas = backtest_options.MIN_REPLICAS,
     hourly_cap: _HourlyCap = None,
+    jobs: _Jobs = 1,
     json: _Json = None,
     html: _Html = None,
+    schema: _Schema = False,
 ) -> None:
     """Replay traffic in virtual time under the planner and under what it is compared with: attainment and dollars.
 
@@ -108,8 +143,14 @@ def backtest(
     Exit status: 0 when the planner reaches the target in every run, 1 when it misses it in one, 2 when the input is
     wrong.
     """
+    if schema:
+        from tenbin_planner.backtest import scenario_file  # noqa: PLC0415 - with the rest of the work
+
+        typer.echo(json_format.dumps(scenario_file.schema(), indent=2))
+        return
     asked = backtest_options.Asked(
-        trace=tuple(trace),
+        trace=tuple(trace or ()),
+        scenario=scenario,
         profile=profile,
         price=price,
         slo=tuple(slo or ()),
@@ -117,6 +158,7 @@ def backtest(
         folder=folder,
         history=tuple(history or ()),
         window=window,
+        class_mix=class_mix,
         policies=policies,
         lead_time=lead_time,
         seeds=seeds,
@@ -124,7 +166,7 @@ def backtest(
         max_replicas=max_replicas,
         hourly_cap=hourly_cap,
     )
-    report = _run(asked, {"--json": json, "--html": html})
+    report = _run(asked, {"--json": json, "--html": html}, jobs)
     is_piped = json == pathlib.Path("-")
     report.show(Console(highlight=False, stderr=is_piped))
     with refusals.as_usage_errors():
@@ -132,27 +174,31 @@ def backtest(
     raise typer.Exit(refusals.EXIT_FINDINGS if report.results.misses else 0)
 
 
-def _run(asked: backtest_options.Asked, outputs: dict[str, pathlib.Path | None]) -> Report:
+def _run(asked: backtest_options.Asked, outputs: dict[str, pathlib.Path | None], jobs: int) -> Report:
     # Numpy and the compiler take a second that the other commands of `tenbin` need not wait for.
-    from tenbin_cli import backtest_cells, backtest_report, backtest_runs  # noqa: PLC0415
+    from tenbin_planner.backtest.jobs import WorkerDied, Workers  # noqa: PLC0415
+
+    from tenbin_cli import backtest_cells, backtest_report, backtest_runs, backtest_scenario  # noqa: PLC0415
 
     began = time.perf_counter()
-    with refusals.as_usage_errors(ValueError):
+    with refusals.as_usage_errors(ValueError, WorkerDied):
         chosen = asked.chosen()
         for option, path in outputs.items():
             if path is not None and not path.absolute().parent.is_dir():
                 raise refusals.UsageError(f"{option} {path} cannot be written: there is no folder {path.parent}")
-        traffic = backtest_cells.of(asked)
+        traffic = [backtest_scenario.of(asked)] if asked.scenario is not None else backtest_cells.of(asked)
         for note in dict.fromkeys(note for item in traffic for note in item.notes):
             refusals.warn(note)
         _warn_of_length(traffic)
         simulate.compile_simulator()
-        with _progress(backtest_runs.steps(traffic, chosen, asked.seeds)) as (told, done):
+        steps = backtest_runs.steps(traffic, chosen, asked.seeds)
+        with Workers(jobs) as workers, _progress(steps, min(jobs, steps)) as (told, done):
             results = backtest_runs.run(
                 traffic,
                 chosen,
                 seeds=asked.seeds,
                 courses=outputs["--html"] is not None,
+                workers=workers,
                 told=told,
                 done=done,
             )
@@ -171,8 +217,8 @@ def _warn_of_length(traffic: Sequence[backtest_cells.Traffic]) -> None:
 
 
 @contextlib.contextmanager
-def _progress(steps: int) -> Iterator[tuple[backtest_runs.Told, backtest_runs.Done]]:
-    """Show a bar of all runs and one of the run that goes on, where somebody looks."""
+def _progress(steps: int, at_once: int) -> Iterator[tuple[Heard, Done]]:
+    """Show a bar of all runs and one for each that goes on, where somebody looks."""
     columns = (
         progress.BarColumn(bar_width=24),
         progress.TaskProgressColumn(),
@@ -181,10 +227,11 @@ def _progress(steps: int) -> Iterator[tuple[backtest_runs.Told, backtest_runs.Do
     )
     with progress.Progress(*columns, console=refusals.error_console(), transient=True) as bars:
         everything = bars.add_task(f"{steps} runs", total=steps)
-        current = bars.add_task("", total=1.0)
+        current = [bars.add_task("", total=1.0) for _ in range(min(at_once, MOST_BARS))]
 
-        def told(text: str, share: float) -> None:
-            bars.update(current, description=text, completed=share)
+        def told(place: int, text: str, share: float) -> None:
+            if place < len(current):
+                bars.update(current[place], description=text, completed=share)
 
         yield told, lambda: bars.advance(everything)
 

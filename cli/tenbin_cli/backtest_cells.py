@@ -14,6 +14,7 @@ from tenbin_local import stack_files
 from tenbin_planner import traces
 from tenbin_planner.backtest import scenario, stackless
 from tenbin_planner.model.lives import LeadTime
+from tenbin_planner.traces import mixing
 from tenbin_spec import problems
 from tenbin_spec.document import Document, document_of
 
@@ -28,6 +29,8 @@ LONGEST_LEAD_S = 86_400
 SPREAD = 1.25
 """95th percentile of a lead time over its median, unless it is given."""
 MOST_USD = Decimal(1_000_000)
+OF_AGREEMENT = ("--profile", "--price", "--slo", "--hourly-cap", "--min-replicas", "--max-replicas")
+"""Options that say what a stack says too."""
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 _LEAD = re.compile(r"(\d+)(?:/(\d+))?")
 
@@ -74,22 +77,25 @@ def of(asked: backtest_options.Asked) -> list[Traffic]:
         UsageError: naming option, value and what is allowed.
         TenbinError: for a profile, an objective, a trace or a stack that cannot be.
     """
-    return [_of_stack(asked)] if asked.stack is not None else _of_profile(asked)
+    if asked.stack is not None:
+        return [_of_stack(asked)]
+    return _of_profile(asked)
 
 
 def _of_profile(asked: backtest_options.Asked) -> list[Traffic]:
-    needed = {"--profile": asked.profile, "--price": asked.price, "--slo": asked.slo}
-    missing = [name for name, value in needed.items() if not value]
+    missing = [name for name in ("--profile", "--price", "--slo", "--trace") if name not in asked.of_traffic]
     if missing:
         raise refusals.UsageError(
-            f"{', '.join(missing)} missing: a back-test needs --profile, --price and --slo, or --stack"
+            f"{', '.join(missing)} missing: a back-test needs --trace with --profile, --price and --slo or with "
+            "--stack, or it needs --scenario"
         )
     profile = profile_files.find(str(asked.profile))
     price = _usd("--price", str(asked.price))
     cap = None if asked.hourly_cap is None else _usd("--hourly-cap", asked.hourly_cap)
     _check_fleet(asked, price, cap)
-    leads = _leads(asked.lead_time or DEFAULT_LEAD)
-    loaded = [_load(text, asked) for text in asked.trace]
+    leads = lead_times(asked.lead_time or DEFAULT_LEAD)
+    cut = Cut.of(asked)
+    loaded = [cut.load(text) for text in asked.trace]
     earlier = [traces.load(text) for text in asked.history]
     if len(earlier) not in {0, 1, len(loaded)}:
         raise refusals.UsageError(
@@ -109,7 +115,7 @@ def _of_profile(asked: backtest_options.Asked) -> list[Traffic]:
             hourly_cap=cap,
         )
         history = earlier[index % len(earlier)] if earlier else None
-        given = _scenario(terms, trace, history, names[index], duration_s)
+        given = alone(terms, trace, history=history, name=names[index], duration_s=duration_s)
         found.append(
             Traffic(
                 name=names[index],
@@ -122,59 +128,82 @@ def _of_profile(asked: backtest_options.Asked) -> list[Traffic]:
     return found
 
 
-def _scenario(
-    terms: stackless.Terms, trace: traces.Trace, history: traces.Trace | None, name: str, duration_s: float | None
-) -> scenario.Scenario:
+def alone(terms: stackless.Terms, trace: traces.Trace, **more: Any) -> scenario.Scenario:
+    """Return the scenario of a service on its own.
+
+    Raises:
+        UsageError: for numbers or names that no agreement may have.
+    """
     try:
-        return stackless.scenario(terms, trace, history=history, name=name, duration_s=duration_s)
+        return stackless.scenario(terms, trace, **more)
     except pydantic.ValidationError as error:
         told = "; ".join(str(problem) for problem in problems.problems_of(error, Document))
         raise refusals.UsageError(f"no agreement can be made of these options: {told}") from error
 
 
 def _of_stack(asked: backtest_options.Asked) -> Traffic:
-    given = {
-        "--profile": asked.profile,
-        "--price": asked.price,
-        "--slo": asked.slo,
-        "--hourly-cap": asked.hourly_cap,
-        "--min-replicas": None if asked.min_replicas == backtest_options.MIN_REPLICAS else asked.min_replicas,
-        "--max-replicas": None if asked.max_replicas == backtest_options.MAX_REPLICAS else asked.max_replicas,
-    }
-    both = [name for name, value in given.items() if value]
+    both = [name for name in asked.of_traffic if name in OF_AGREEMENT]
     if both:
         raise refusals.UsageError(
             f"{', '.join(both)} and --stack: the stack says this itself; allowed is one or the other"
         )
+    if not asked.trace:
+        raise refusals.UsageError("--trace missing: --stack needs one for each service that counts, SERVICE=FILE")
     name = str(asked.stack)
     read = stack_files.read_stack_file(stack_files.stack_file_path(asked.folder, name))
     document = document_of(read.stack, name)
-    loaded = {service: _load(text, asked) for service, text in _by_service("--trace", asked.trace, document).items()}
+    cut = Cut.of(asked)
+    cut.check(document)
+    loaded = {service: cut.load(text) for service, text in _by_service("--trace", asked.trace, document).items()}
     history = {
         service: traces.load(text) for service, text in _by_service("--history", asked.history, document).items()
     }
     _check_history(history, loaded)
-    document = _with_traffic(document, loaded)
-    durations = [duration_s for _, duration_s in loaded.values() if duration_s is not None]
-    made = scenario.Scenario(
-        name=name,
-        document=document,
-        traces={service: trace for service, (trace, _) in loaded.items()},
-        history=history,
-        duration_s=max(durations, default=None),
-    )
-    for service in document.services:
-        if not made.workloads(service):
-            raise refusals.UsageError(
-                f"--stack {name}: service {service} has no pool whose price and profile are known"
-            )
+    made = together(document, loaded, history=history, name=name)
     return Traffic(
         name=name,
         description={service: trace.describe() for service, (trace, _) in loaded.items()},
         notes=tuple(note for trace, _ in loaded.values() for note in trace.notes),
         given=made,
-        leads=_leads(asked.lead_time) if asked.lead_time else (None,),
+        leads=lead_times(asked.lead_time) if asked.lead_time else (None,),
     )
+
+
+def together(
+    document: Document,
+    loaded: Mapping[str, tuple[traces.Trace, float | None]],
+    *,
+    name: str,
+    duration_s: float | None = None,
+    **more: Any,
+) -> scenario.Scenario:
+    """Return the scenario of the services of a stack that have requests.
+
+    Args:
+        document: the stack's agreement.
+        loaded: trace and length of each service.
+        name: of the scenario.
+        duration_s: its length; None: as its traces have it.
+        more: further fields of the scenario.
+
+    Raises:
+        UsageError: for a service that cannot be priced or simulated.
+        ValueError: for fields that do not fit together.
+    """
+    lengths_s = [length_s for _, length_s in loaded.values() if length_s is not None]
+    made = scenario.Scenario(
+        name=name,
+        document=_with_traffic(document, loaded),
+        traces={service: trace for service, (trace, _) in loaded.items()},
+        duration_s=max(lengths_s, default=None) if duration_s is None else duration_s,
+        **more,
+    )
+    for service in made.document.services:
+        if not made.workloads(service):
+            raise refusals.UsageError(
+                f"stack {document.stack}: service {service} has no pool whose price and profile are known"
+            )
+    return made
 
 
 def _by_service(option: str, texts: Sequence[str], document: Document) -> dict[str, str]:
@@ -214,30 +243,79 @@ def _with_traffic(document: Document, loaded: Mapping[str, Any]) -> Document:
     )
 
 
-def _load(text: str, asked: backtest_options.Asked) -> tuple[traces.Trace, float | None]:
-    """Return a trace in its window, and the window's length in seconds; None without a window."""
-    trace = traces.load(text)
-    if asked.window is None:
-        return trace, None
-    start_s, end_s = _window(asked.window)
-    chosen = trace.window(start_s, end_s)
-    return chosen, min(end_s, math.floor(trace.duration_s) + 1.0) - start_s
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cut:
+    """What is made of every trace."""
+
+    mix: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Shares of the classes that requests are given."""
+    window: tuple[float, float] | None = None
+    """Its part that counts, in seconds."""
+
+    @classmethod
+    def of(cls, asked: backtest_options.Asked) -> Cut:
+        """Return what the options say.
+
+        Raises:
+            UsageError: naming the option.
+        """
+        try:
+            mix = mixing.parse(asked.class_mix) if asked.class_mix is not None else {}
+        except traces.TraceError as error:
+            raise refusals.UsageError(f"--class-mix {asked.class_mix!r}: {error}") from error
+        return cls(mix=mix, window=window("--window", asked.window) if asked.window is not None else None)
+
+    def check(self, document: Document) -> None:
+        """Refuse classes that no service of a stack knows.
+
+        Raises:
+            UsageError: naming the first.
+        """
+        known = {name for service in document.services.values() for name in service.slo.classes}
+        for name in self.mix:
+            if name not in known:
+                raise refusals.UsageError(f"class mix: {problems.not_one_of(name, known, 'a class of the stack')}")
+
+    def load(self, text: str) -> tuple[traces.Trace, float | None]:
+        """Return a trace with its classes in its window, and the window's length in seconds; None without one.
+
+        Raises:
+            TraceError: for one that cannot be read, has classes already, or no request in the window.
+        """
+        trace = traces.load(text)
+        if self.mix:
+            trace = mixing.mixed(trace, self.mix)
+        if self.window is None:
+            return trace, None
+        start_s, end_s = self.window
+        chosen = trace.window(start_s, end_s)
+        return chosen, min(end_s, math.floor(trace.duration_s) + 1.0) - start_s
 
 
-def _window(text: str) -> tuple[float, float]:
+def window(option: str, text: str) -> tuple[float, float]:
+    """Read START:END, in seconds.
+
+    Raises:
+        UsageError: saying what is allowed.
+    """
     start, colon, end = text.partition(":")
     spans = [_SPAN.fullmatch(part.strip()) for part in (start or "0", end)]
     if not colon or (spans[1] is None and end) or spans[0] is None:
         raise refusals.UsageError(
-            f"--window {text!r}: allowed is START:END, seconds or with s, m, h or d, such as 6h:18h; 6h: has no end"
+            f"{option} {text!r}: allowed is START:END, seconds or with s, m, h or d, such as 6h:18h; 6h: has no end"
         )
     low, high = (math.inf if span is None else float(span[1]) * UNITS[span[2]] for span in spans)
     if not low < high:
-        raise refusals.UsageError(f"--window {text!r}: the end is not after the start; allowed is START before END")
+        raise refusals.UsageError(f"{option} {text!r}: the end is not after the start; allowed is START before END")
     return low, high
 
 
-def _leads(text: str) -> tuple[LeadTime, ...]:
+def lead_times(text: str) -> tuple[LeadTime, ...]:
+    """Read the lead times of the option.
+
+    Raises:
+        UsageError: saying what is allowed.
+    """
     found: list[LeadTime] = []
     for part in text.split(","):
         matched = _LEAD.fullmatch(part.strip())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tenbin_planner.backtest import timeline
 
-    from tenbin_cli import backtest_runs
+    from tenbin_cli import backtest_baseline
 
 WIDTH, HEIGHT = 1080, 382
 _LEFT, _RIGHT = 74, 1062
@@ -36,7 +36,9 @@ class _Band:
     """Only whole numbers get a line."""
 
 
-def course(found: backtest_runs.Course, target: float, *, most_replicas: float, most_rate: float, label: str) -> str:
+def course(
+    found: backtest_baseline.Course, target: float, *, most_replicas: float, most_rate: float, label: str
+) -> str:
     """Draw a run over time in four bands: rate, requests that wait, replicas, and attainment.
 
     Args:
@@ -70,12 +72,12 @@ def course(found: backtest_runs.Course, target: float, *, most_replicas: float, 
     return backtest_svg.picture(WIDTH, HEIGHT, label, parts)
 
 
-def most_rate(courses: Sequence[backtest_runs.Course]) -> float:
+def most_rate(courses: Sequence[backtest_baseline.Course]) -> float:
     """Return the highest rate of some runs, requests per second."""
     return max((float(_sum(found.fine.rate).max(initial=0)) for found in courses), default=1.0)
 
 
-def most_replicas(courses: Sequence[backtest_runs.Course]) -> float:
+def most_replicas(courses: Sequence[backtest_baseline.Course]) -> float:
     """Return the most replicas of any state that some runs had at once."""
     stacked = (_sum(_replicas(found.fine.replicas)) for found in courses)
     return max((float(np.max(values)) for values in stacked), default=1.0)

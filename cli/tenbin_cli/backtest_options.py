@@ -13,13 +13,15 @@ POLICIES = ("tenbin", "fixed", "trend", "hpa", "keda", "dynamo", "latency-hpa", 
 ALL_POLICIES = ",".join(POLICIES)
 MIN_REPLICAS, MAX_REPLICAS, MOST_REPLICAS = 1, 64, 2_000
 MOST_SEEDS = 1_000
+MOST_JOBS = 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Asked:
     """Options as they were written."""
 
-    trace: tuple[str, ...]
+    trace: tuple[str, ...] = ()
+    scenario: pathlib.Path | None = None
     profile: str | None = None
     price: str | None = None
     slo: tuple[str, ...] = ()
@@ -27,12 +29,31 @@ class Asked:
     folder: pathlib.Path = pathlib.Path("stacks")
     history: tuple[str, ...] = ()
     window: str | None = None
+    class_mix: str | None = None
     policies: str = ALL_POLICIES
     lead_time: str | None = None
     seeds: int = 1
     min_replicas: int = MIN_REPLICAS
     max_replicas: int = MAX_REPLICAS
     hourly_cap: str | None = None
+
+    @property
+    def of_traffic(self) -> dict[str, object]:
+        """Return the options that say what a scenario's file says, those that are given."""
+        given = {
+            "--stack": self.stack,
+            "--profile": self.profile,
+            "--price": self.price,
+            "--slo": self.slo,
+            "--trace": self.trace,
+            "--history": self.history,
+            "--window": self.window,
+            "--class-mix": self.class_mix,
+            "--hourly-cap": self.hourly_cap,
+            "--min-replicas": None if self.min_replicas == MIN_REPLICAS else self.min_replicas,
+            "--max-replicas": None if self.max_replicas == MAX_REPLICAS else self.max_replicas,
+        }
+        return {name: value for name, value in given.items() if value}
 
     def chosen(self) -> tuple[str, ...]:
         """Return the policies, each once, in the order of `POLICIES`.
@@ -50,5 +71,10 @@ class Asked:
 
     def plain(self) -> dict[str, object]:
         """Return the options that say something, for JSON."""
-        found = dataclasses.asdict(self) | {"folder": str(self.folder) if self.stack else None}
+        found = dataclasses.asdict(self) | {
+            "folder": str(self.folder) if self.stack or self.scenario else None,
+            "scenario": str(self.scenario) if self.scenario else None,
+        }
+        if self.stack or self.scenario:
+            found |= {"min_replicas": None, "max_replicas": None}
         return {name: value for name, value in found.items() if value not in (None, (), [])}

@@ -12,6 +12,7 @@ from tenbin_spec.quantities import money_text
 
 from tenbin_cli import (
     backtest_cells,
+    backtest_conditions,
     backtest_courses,
     backtest_frontier,
     backtest_report,
@@ -53,7 +54,9 @@ def page(report: backtest_report.Report) -> str:
     title = "Back-test: " + ", ".join(item.name for item in results.traffic)
     body = [
         f'<header><h1>Back-test</h1><p class="soft">{_e(_subject(report))}</p>',
-        f'<p class="verdict {look}">{_e(backtest_report.verdict(results))}</p></header>',
+        f'<p class="verdict {look}">{_e(backtest_report.verdict(results))}</p>',
+        *(f'<p class="verdict missed">{_e(text)}.</p>' for text in backtest_report.over_cap(results)),
+        "</header>",
         _contents(report),
         *(part for item in results.traffic for part in _traffic(report, item)),
         '<h2>Assumptions</h2><section class="card">',
@@ -117,22 +120,22 @@ def _cell(
     own = next((line for line in lines if line.policy == "tenbin"), None)
     if own is not None:
         yield _facts(own, target)
-    picture = backtest_frontier.frontier(made, results.baselines[item.name].hulls, target, lines)
+    picture = backtest_frontier.frontier(made, results.baseline(item.name, lead_s).hulls, target, lines)
     yield f'<div class="scroll">{picture}</div>'
     yield "</section>"
     yield f'<section class="card">{_table(lines)}'
     yield (
         "<ul class=plain>"
-        + "".join(f"<li>{_e(text)}</li>" for text in _remarks(report, item, lines))
+        + "".join(f"<li>{_e(text)}</li>" for text in _remarks(report, item, lead_s, lines))
         + "</ul></section>"
     )
     yield from _courses(made, lines, target)
 
 
 def _remarks(
-    report: backtest_report.Report, item: backtest_cells.Traffic, lines: Sequence[backtest_report.Line]
+    report: backtest_report.Report, item: backtest_cells.Traffic, lead_s: float, lines: Sequence[backtest_report.Line]
 ) -> list[str]:
-    told = [f"{text[0].upper()}{text[1:]}." for text in report.summary(item.name)]
+    told = [f"{text[0].upper()}{text[1:]}." for text in report.summary(item.name, lead_s)]
     if any(line.seeds > 1 for line in lines):
         told.append(f"Attainment and minutes are those of the worst of {report.asked.seeds} seeds, the rest are means.")
     told.append(
@@ -225,16 +228,21 @@ def _assumptions(report: backtest_report.Report) -> list[tuple[str, str]]:
                 words = f"{slo_option.thresholds_text(objective)} for {100 * float(objective.target):g} %"
                 found.append(("objective", f"{service}, {name}: {words}"))
         found.append(("hourly cap", f"{money_text(document.cost.hourly_usd)} USD"))
+        found += backtest_conditions.told(item.given)
         begins = ", ".join(f"{name} {count}" for name, count in report.results.begins[item.name].items())
-        found.append(("begins with", f"{begins}: the smallest fleet that keeps the target over the first ten minutes"))
+        found.append(("begins with", f"{begins}: as given, or what keeps the target over the first ten minutes"))
         for lead in item.leads:
-            words = "as declared" if lead is None else f"median {lead.median_s:g} s, 95th percentile {lead.p95_s:g} s"
-            found.append(("lead time", f"{words}, log-normal, drawn for each start"))
+            pools = {pool: item.given.lead(pool) for pool in document.pools} if lead is None else {"all pools": lead}
+            found += [
+                ("lead time", f"{pool}: {backtest_conditions.lead_text(known)}, log-normal, drawn for each start")
+                for pool, known in pools.items()
+            ]
         found += [("trace", f"{item.name}, {words}") for words in item.description.values()]
         found += [("note on the trace", note) for note in item.notes]
-    found += [("history", text) for text in asked.history] or [("history", "none: the planner begins without memory")]
+        found += [("history", f"{name}, {trace.describe()}") for name, trace in item.given.history.items()]
+    if not any(item.given.history for item in report.results.traffic):
+        found.append(("history", "none: the planner begins without memory"))
     found.append(("seeds", f"0 to {asked.seeds - 1}" if asked.seeds > 1 else "0"))
-    found.append(("money", "by the second, from when a replica has a node until it is gone; drains included"))
     found.append(("good", "all thresholds of a request's class kept; shed and failed requests count as missed"))
     return list(dict.fromkeys(found))
 
@@ -248,6 +256,8 @@ def _versions(report: backtest_report.Report) -> str:
 
 def _subject(report: backtest_report.Report) -> str:
     asked = report.asked
+    if asked.scenario is not None:
+        return f"Scenario {asked.scenario}"
     if asked.stack is not None:
         return f"Stack {asked.stack}"
     return f"{asked.profile}, {asked.price} USD per replica and hour, {' '.join(asked.slo)}"

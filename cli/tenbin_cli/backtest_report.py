@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tenbin_cli import backtest_options, backtest_runs, simulation_report
+from tenbin_cli import backtest_baseline, backtest_cells, backtest_options, backtest_runs, simulation_report
 
 PARTS = ("tenbin-cli", "tenbin-planner", "numpy", "numba")
 """Distributions whose versions say where numbers come from."""
@@ -73,13 +73,13 @@ class Report:
         return {
             "results": self.results.rows(),
             "hull": [
-                {"trace": name, "service": service, "attainment": corner.attainment, "usd": round(float(corner.usd), 6)}
-                | {"replicas": corner.replicas}
-                for name, baseline in self.results.baselines.items()
+                {"trace": name, "lead_time_s": lead_s, "seed": seed, "service": service}
+                | {"attainment": corner.attainment, "usd": round(float(corner.usd), 6), "replicas": corner.replicas}
+                for (name, lead_s, seed), baseline in self.results.baselines.items()
                 for service, hull in baseline.hulls.items()
                 for corner in hull.corners
             ],
-            "traces": [self._trace(name) for name in self.results.baselines],
+            "traces": [self._trace(item) for item in self.results.traffic],
             "arguments": self.asked.plain(),
             "versions": versions(),
             "wall_s": round(self.wall_s, 3),
@@ -102,12 +102,13 @@ class Report:
         """Return the lead times of some traffic in seconds, rising."""
         return sorted({item.lead_s for item in self.results.made if item.traffic == traffic})
 
-    def summary(self, traffic: str) -> list[str]:
+    def summary(self, traffic: str, lead_s: float) -> list[str]:
         """Say what constant fleets come to, and the fluid bound, in a sentence each."""
         item = next(item for item in self.results.traffic if item.name == traffic)
-        baseline, told = self.results.baselines[traffic], []
+        baseline, told = self.results.baseline(traffic, lead_s), []
         for service, fleets in baseline.fleets.items():
-            whose = "" if len(baseline.fleets) == 1 else f"{service}: "
+            whose = "seed 0: " if item.given.loses_replicas and self.asked.seeds > 1 else ""
+            whose += "" if len(baseline.fleets) == 1 else f"{service}: "
             target = item.given.target(service)
             usd = fleets.hull.usd_at(target)
             if fleets.smallest is None:
@@ -132,25 +133,31 @@ class Report:
         for item in self.results.traffic:
             console.print(Text(item.name, "bold"), soft_wrap=True)
             lines = self.lines(item.name)
+            told: list[str] = []
             for lead_s in self.leads(item.name):
+                before, told = told, self.summary(item.name, lead_s)
+                _tell(console, before if before != told else [])
                 console.print(_table(lead_s, [line for line in lines if line.lead_s == lead_s]))
-            for text in self.summary(item.name):
-                console.print(f"  {text}", style="dim", markup=False, soft_wrap=True)
+            _tell(console, told)
             console.print()
         if self.asked.seeds > 1:
             text = f"attainment and minutes are those of the worst of {self.asked.seeds} seeds, the rest are means"
             console.print(text, style="dim")
+        for text in over_cap(self.results):
+            console.print(text, style="yellow", markup=False, soft_wrap=True)
         console.print(verdict(self.results), style="bold", markup=False, soft_wrap=True)
 
     def _of_lead(self, traffic: str, lead_s: float) -> list[Line]:
         made = [item for item in self.results.made if (item.traffic, item.lead_s) == (traffic, lead_s)]
         names = list(dict.fromkeys(item.policy for item in made if item.policy != "fixed"))
         groups = [[item for item in made if item.policy == name] for name in names]
-        for fleets in self.results.baselines[traffic].fleets.values():
-            # The fleet to beat: the smallest that reaches the target, or the one that comes nearest.
-            count = fleets.smallest or max(fleets.scores, key=lambda count: fleets.scores[count].attainment)
-            score = fleets.scores[count]
-            groups.append([item for item in made if item.score is score])
+        baselines = [self.results.baseline(traffic, lead_s, seed) for seed in range(self.asked.seeds)]
+        for service in baselines[0].fleets:
+            fleets = [baseline.fleets[service] for baseline in baselines]
+            # The one that reaches the target whatever the seed.
+            count = max(backtest_baseline.to_beat(found) for found in fleets)
+            own = [found.scores.get(count) for found in fleets]
+            groups.append([item for item in made if any(item.score is score for score in own)])
         return [self._line(group) for group in groups if group]
 
     def _line(self, group: Sequence[backtest_runs.Made]) -> Line:
@@ -178,17 +185,18 @@ class Report:
             is_target_met=all(row["target_met"] for row in rows),
         )
 
-    def _trace(self, name: str) -> dict[str, Any]:
-        item = next(item for item in self.results.traffic if item.name == name)
-        baseline = self.results.baselines[name]
+    def _trace(self, item: backtest_cells.Traffic) -> dict[str, Any]:
+        found = [baseline for (name, _, _), baseline in self.results.baselines.items() if name == item.name]
         return {
-            "trace": name,
+            "trace": item.name,
             "description": dict(item.description),
             "notes": list(item.notes),
             "sha256": {service: trace.digest() for service, trace in item.given.traces.items()},
             "target": {service: item.given.target(service) for service in item.services},
-            "fluid_usd": round(baseline.fluid_usd, 6),
-            "smallest_fixed_replicas": {service: found.smallest for service, found in baseline.fleets.items()},
+            "fluid_usd": round(found[0].fluid_usd, 6),
+            "smallest_fixed_replicas": {
+                service: _largest([baseline.smallest[service] for baseline in found]) for service in found[0].fleets
+            },
             "lead_times_s": [
                 {"median": lead.median_s, "p95": lead.p95_s} if lead else "as declared" for lead in item.leads
             ],
@@ -212,6 +220,21 @@ def verdict(results: backtest_runs.Results) -> str:
     )
 
 
+def over_cap(results: backtest_runs.Results) -> list[str]:
+    """Say where the planner's replicas cost more than the hourly cap at an instant."""
+    found = []
+    for item in results.traffic:
+        cap = item.given.document.cost.hourly_usd
+        runs = [one for one in results.made if (one.traffic, one.policy) == (item.name, "tenbin")]
+        dearest = max(runs, key=lambda one: one.score.peak_hourly_usd, default=None)
+        if dearest is not None and dearest.score.peak_hourly_usd > cap:
+            found.append(
+                f"tenbin cost up to {usd_text(float(dearest.score.peak_hourly_usd))} USD an hour, above the cap of "
+                f"{usd_text(float(cap))}, in {item.name} at {dearest.lead_s:g} s of lead time, seed {dearest.seed}"
+            )
+    return found
+
+
 def usd_text(amount: float) -> str:
     """Write dollars to about four digits.
 
@@ -225,6 +248,17 @@ def usd_text(amount: float) -> str:
 def versions() -> dict[str, str]:
     """Return the versions of what makes the numbers."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PARTS}
+
+
+def _largest(counts: Sequence[int | None]) -> int | None:
+    """Return the largest count, or None where one is unknown."""
+    known = [count for count in counts if count is not None]
+    return max(known) if len(known) == len(counts) else None
+
+
+def _tell(console: Console, texts: Sequence[str]) -> None:
+    for text in texts:
+        console.print(f"  {text}", style="dim", markup=False, soft_wrap=True)
 
 
 def _table(lead_s: float, lines: Sequence[Line]) -> Table:

@@ -1,15 +1,17 @@
-"""All runs of a back-test: policies, lead times and seeds, each on the same traffic."""
+"""All runs of a back-test: policies, lead times and seeds, each on the same traffic, over one process or several."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from tenbin_planner.backtest import fixed_fleets, fluid, hull, policies, running, scores, timeline, tuning
-from tenbin_planner.backtest.policies import clairvoyant, dynamo, fixed, hpa, keda, latency_hpa, tenbin, trend
+from tenbin_planner.backtest import jobs, policies, running, scores, tuning
+from tenbin_planner.backtest.policies import clairvoyant, dynamo, hpa, keda, latency_hpa, tenbin, trend
 
-from tenbin_cli import backtest_cells
+from tenbin_cli import backtest_baseline, backtest_cells
+from tenbin_cli.backtest_baseline import Baseline, Course
 
 if TYPE_CHECKING:
     from tenbin_planner.backtest import scenario, searching, world
@@ -22,26 +24,8 @@ RULES: Mapping[str, type[tuning.Rule]] = {
     "latency-hpa": latency_hpa.LatencyHpa,
 }
 """Rules whose parameters are chosen in hindsight."""
-POINTS = 360
-"""Steps of a timeline, about; a step is a whole number of `STEPS_S`."""
-STEPS_S = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 NAME_WIDTH = 20
 """Letters of a trace's name that progress shows."""
-ATTAINMENT_S = 300.0
-"""Attainment over time is shown by so many seconds."""
-
-Told = Callable[[str, float], None]
-"""Takes what is being done and the share of the run that is over."""
-Done = Callable[[], None]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Course:
-    """A run over time."""
-
-    fine: timeline.Timeline
-    coarse: timeline.Timeline
-    """Its attainment is the one to show."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,26 +46,12 @@ class Made:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Baseline:
-    """What constant fleets and nobody else make of some traffic."""
-
-    fleets: Mapping[str, fixed_fleets.Fleets]
-    """By service; empty when constant fleets were not asked for."""
-    fluid_usd: float
-
-    @property
-    def hulls(self) -> dict[str, hull.Hull]:
-        """Hulls by service."""
-        return {name: found.hull for name, found in self.fleets.items()}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Results:
     """Everything that was run."""
 
     traffic: Sequence[backtest_cells.Traffic]
-    baselines: Mapping[str, Baseline]
-    """By name of the traffic."""
+    baselines: Mapping[tuple[str, float, int], Baseline]
+    """By name of the traffic, lead time and seed; of seed 0 alone where no replica is lost in the scenario."""
     begins: Mapping[str, Mapping[str, int]]
     """Replicas that are ready at the beginning, by name of the traffic and workload."""
     made: Sequence[Made]
@@ -93,10 +63,13 @@ class Results:
     def row(self, item: Made) -> dict[str, Any]:
         """Return the row of a run."""
         best = next((other.score for other in self.made if _is_clairvoyant_of(other, item)), None)
-        found = scores.row(
-            item.score, lead_time_s=item.lead_s, hulls=self.baselines[item.traffic].hulls, clairvoyant=best
-        )
+        hulls = self.baseline(item.traffic, item.lead_s, item.seed).hulls
+        found = scores.row(item.score, lead_time_s=item.lead_s, hulls=hulls, clairvoyant=best)
         return found | {"policy": item.policy, "replicas": item.replicas, "setting": item.setting}
+
+    def baseline(self, traffic: str, lead_s: float, seed: int = 0) -> Baseline:
+        """Return what constant fleets make of some traffic."""
+        return self.baselines.get((traffic, lead_s, seed)) or self.baselines[traffic, lead_s, 0]
 
     @property
     def misses(self) -> list[Made]:
@@ -110,10 +83,27 @@ def _is_clairvoyant_of(other: Made, item: Made) -> bool:
     return (other.traffic, other.lead_s, other.seed) == (item.traffic, item.lead_s, item.seed)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Cell:
+    """Some traffic at a lead time with a seed."""
+
+    name: str
+    given: scenario.Scenario
+    seed: int
+
+    @property
+    def key(self) -> tuple[str, float, int]:
+        return self.name, backtest_cells.lead_s(self.given), self.seed
+
+    @property
+    def is_rough(self) -> bool:
+        return self.given.loses_replicas
+
+
 def steps(traffic: Sequence[backtest_cells.Traffic], chosen: Sequence[str], seeds: int) -> int:
     """Return how many parts the work has."""
-    singles = len([name for name in chosen if name != "fixed"])
-    return sum(1 + len(item.leads) * seeds * singles for item in traffic)
+    cells = _cells(traffic, seeds)
+    return len(traffic) + len(_explored(cells)) + len(cells) * len([name for name in chosen if name != "fixed"])
 
 
 def run(
@@ -122,8 +112,9 @@ def run(
     *,
     seeds: int,
     courses: bool,
-    told: Told,
-    done: Done,
+    workers: jobs.Workers,
+    told: jobs.Heard,
+    done: jobs.Done,
 ) -> Results:
     """Run everything.
 
@@ -132,75 +123,80 @@ def run(
         chosen: names of policies.
         seeds: how many of each, from 0 on.
         courses: whether to keep what the runs of the first seed were over time.
-        told: hears what is being done.
+        workers: what the work is spread over; the results are the same whatever their number.
+        told: hears what each of these does.
         done: hears that a part is over.
     """
-    baselines: dict[str, Baseline] = {}
-    begins: dict[str, Mapping[str, int]] = {}
-    made: list[Made] = []
-    for item in traffic:
-        told(f"fixed · {_short(item.name)}", 0.0)
-        baselines[item.name] = baseline = _baseline(item, is_fixed="fixed" in chosen)
-        given = fixed_fleets.warm(item.given)
-        begins[item.name] = given.start
-        done()
-        for lead in item.leads:
-            cell = dataclasses.replace(item, given=given).at(lead)
-            if "fixed" in chosen:
-                made += _fixed(item.name, cell, baseline, courses=courses)
-            made += _cell(item.name, cell, chosen, seeds, courses=courses, told=told, done=done)
-    return Results(traffic=traffic, baselines=baselines, begins=begins, made=made)
+    warming = [
+        jobs.Job(label=f"begin · {_short(item.name)}", work=functools.partial(backtest_baseline.begin, item.given))
+        for item in traffic
+    ]
+    begun = workers.run(warming, told=told, done=done)
+    traffic = [dataclasses.replace(item, given=given) for item, given in zip(traffic, begun, strict=True)]
+    cells = _cells(traffic, seeds)
+    explored = _explored(cells)
+    exploring = [_exploring(cell, is_fixed="fixed" in chosen, courses=courses) for cell in explored]
+    singles = [_running(cell, policy, courses=courses) for cell in cells for policy in chosen if policy != "fixed"]
+    found = workers.run(cast("list[jobs.Job[Any]]", [*exploring, *singles]), told=told, done=done)
+    by_key = {cell.key: baseline for cell, baseline in zip(explored, found, strict=False)}
+    first = {cell.name: by_key[cell.key] for cell in reversed(explored)}
+    baselines = {cell.key: by_key.get(cell.key, first[cell.name]) for cell in cells if cell.is_rough or not cell.seed}
+    runs: list[Made] = found[len(explored) :]
+    made = [
+        item
+        for cell in cells
+        for item in (
+            *_fixed(cell, baselines.get(cell.key)),
+            *(one for one in runs if (one.traffic, one.lead_s, one.seed) == cell.key),
+        )
+    ]
+    return Results(
+        traffic=traffic, baselines=baselines, begins={item.name: item.given.start for item in traffic}, made=made
+    )
 
 
-def _baseline(item: backtest_cells.Traffic, *, is_fixed: bool) -> Baseline:
-    fleets = {name: fixed_fleets.explore(item.given, name) for name in item.services} if is_fixed else {}
-    return Baseline(fleets=fleets, fluid_usd=sum(fluid.usd(item.given, name) for name in item.services))
+def _cells(traffic: Sequence[backtest_cells.Traffic], seeds: int) -> list[_Cell]:
+    return [
+        _Cell(name=item.name, given=item.at(lead), seed=seed)
+        for item in traffic
+        for lead in item.leads
+        for seed in range(seeds)
+    ]
 
 
-def _fixed(name: str, cell: scenario.Scenario, baseline: Baseline, *, courses: bool) -> Iterator[Made]:
-    """Give constant fleets, which no lead time and no seed changes, once for each lead time."""
-    for service, found in baseline.fleets.items():
+def _explored(cells: Sequence[_Cell]) -> list[_Cell]:
+    """Return the cells whose constant fleets are tried: where none is lost, one stands for all of its traffic."""
+    found: dict[tuple[object, ...], _Cell] = {}
+    for cell in cells:
+        found.setdefault(cell.key if cell.is_rough else (cell.name,), cell)
+    return list(found.values())
+
+
+def _exploring(cell: _Cell, *, is_fixed: bool, courses: bool) -> jobs.Job[Baseline]:
+    work = functools.partial(
+        backtest_baseline.explore, cell.given, cell.seed, is_fixed=is_fixed, courses=courses and cell.seed == 0
+    )
+    at = f" · {cell.key[1]:g} s · seed {cell.seed}" if cell.is_rough else ""
+    return jobs.Job(label=f"fixed · {_short(cell.name)}{at} · ", work=work)
+
+
+def _running(cell: _Cell, policy: str, *, courses: bool) -> jobs.Job[Made]:
+    label = f"{policy} · {_short(cell.name)} · {cell.key[1]:g} s · seed {cell.seed}"
+    return jobs.Job(label=label, work=functools.partial(_made, cell, policy, courses=courses and cell.seed == 0))
+
+
+def _fixed(cell: _Cell, baseline: Baseline | None) -> Iterator[Made]:
+    """Give constant fleets, once for each lead time; with each seed where that makes them differ."""
+    for found in () if baseline is None else baseline.fleets.values():
         for count, score in found.scores.items():
-            is_shown = courses and len(baseline.fleets) == 1 and count == (found.smallest or max(found.scores))
-            shown = running.run(cell, fixed.Fixed({service: count})) if is_shown else None
             yield Made(
                 policy="fixed",
-                traffic=name,
-                lead_s=backtest_cells.lead_s(cell),
-                seed=0,
+                traffic=cell.name,
+                lead_s=cell.key[1],
+                seed=cell.seed,
                 score=score,
                 replicas=count,
-                course=None if shown is None else course(shown),
-            )
-
-
-def _cell(
-    name: str,
-    cell: scenario.Scenario,
-    chosen: Sequence[str],
-    seeds: int,
-    *,
-    courses: bool,
-    told: Told,
-    done: Done,
-) -> Iterator[Made]:
-    lead_s = backtest_cells.lead_s(cell)
-    for seed in range(seeds):
-        for policy in chosen:
-            if policy == "fixed":
-                continue
-            label = f"{policy} · {_short(name)} · {lead_s:g} s · seed {seed}"
-            told(label, 0.0)
-            found, choices = _run(policy, cell, seed, lambda text, share, label=label: told(f"{label}{text}", share))  # type: ignore[misc]
-            done()
-            yield Made(
-                policy=policy,
-                traffic=name,
-                lead_s=lead_s,
-                seed=seed,
-                score=scores.score(found),
-                setting=choices,
-                course=course(found) if courses and seed == 0 else None,
+                course=baseline.course if baseline and count == backtest_baseline.to_beat(found) else None,
             )
 
 
@@ -208,8 +204,21 @@ def _short(name: str) -> str:
     return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…"
 
 
+def _made(cell: _Cell, policy: str, told: jobs.Told, *, courses: bool) -> Made:
+    found, choices = _run(policy, cell.given, cell.seed, told)
+    return Made(
+        policy=policy,
+        traffic=cell.name,
+        lead_s=cell.key[1],
+        seed=cell.seed,
+        score=scores.score(found),
+        setting=choices,
+        course=backtest_baseline.course(found) if courses else None,
+    )
+
+
 def _run(
-    policy: str, cell: scenario.Scenario, seed: int, told: Told
+    policy: str, cell: scenario.Scenario, seed: int, told: jobs.Told
 ) -> tuple[running.Run, dict[str, dict[str, float]] | None]:
     if policy == tenbin.Tenbin.name:
         planner = tenbin.Tenbin(cell.interval_s)
@@ -221,20 +230,6 @@ def _run(
     tuned = tuning.tune(cell, rule, seed=seed)
     choices = {name: {"amount": item.amount, "variant": item.variant} for name, item in tuned.choices.items()}
     return tuned.run, choices
-
-
-def course(found: running.Run) -> Course:
-    """Return a run over time, in steps that a picture can show."""
-    end_s = found.scenario.end_s
-    step_s = next((step for step in STEPS_S if end_s / step <= POINTS), STEPS_S[-1])
-    return Course(
-        fine=timeline.of(found, step_s=step_s), coarse=timeline.of(found, step_s=max(step_s, attainment_step_s(end_s)))
-    )
-
-
-def attainment_step_s(end_s: float) -> float:
-    """Return over how many seconds attainment is shown: five minutes, or one where that would be a few points."""
-    return ATTAINMENT_S if end_s >= 6 * ATTAINMENT_S else 60.0
 
 
 class _Watched:
@@ -256,7 +251,7 @@ class _Watched:
 class _WatchedRule:
     """A rule whose trials are told."""
 
-    def __init__(self, rule: type[tuning.Rule], told: Told, end_s: float) -> None:
+    def __init__(self, rule: type[tuning.Rule], told: jobs.Told, end_s: float) -> None:
         self.search = rule.search
         self._rule = rule
         self._told = told

@@ -55,16 +55,26 @@ def read_configuration(path: pathlib.Path) -> dict[str, Any]:
         ConfigurationError: when the file cannot be read or is no YAML mapping with a `config` mapping.
     """
     source = str(path)
-    try:
-        plain = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigurationError([Problem(path="file", message=f"cannot be read: {problem}")], source) from problem
-    except error.YAMLError as problem:
-        raise ConfigurationError([_yaml_problem(problem)], source) from problem
+    plain = read_yaml(path)
     configuration = plain.get("config") if isinstance(plain, dict) else None
     if not isinstance(configuration, dict):
         raise ConfigurationError([Problem(path="config", message="is required and missing")], source)
     return {str(key).removeprefix(PREFIX): value for key, value in configuration.items() if str(key).startswith(PREFIX)}
+
+
+def read_yaml(path: pathlib.Path) -> Any:
+    """Return the plain value of a file of YAML 1.2.
+
+    Raises:
+        ConfigurationError: when the file cannot be read or is no YAML.
+    """
+    source = str(path)
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigurationError([Problem(path="file", message=f"cannot be read: {problem}")], source) from problem
+    except error.YAMLError as problem:
+        raise ConfigurationError([_yaml_problem(problem)], source) from problem
 
 
 def _yaml_problem(problem: error.YAMLError) -> Problem:

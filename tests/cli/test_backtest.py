@@ -119,9 +119,11 @@ def test_the_json_says_where_its_figures_come_from(whole: Whole) -> None:
 
 
 def test_constant_fleets_lie_on_or_above_their_hull(whole: Whole) -> None:
-    hull = [(corner["attainment"], corner["usd"]) for corner in whole.plain["hull"]]
-    assert hull[0] == (0.0, 0.0)
-    assert hull == sorted(hull)
+    for lead_s in (30.0, 60.0):
+        corners = [corner for corner in whole.plain["hull"] if corner["lead_time_s"] == lead_s]
+        hull = [(corner["attainment"], corner["usd"]) for corner in corners]
+        assert hull[0] == (0.0, 0.0)
+        assert hull == sorted(hull)
     for row in whole.rows("fixed"):
         if row["fixed_usd_at_same_attainment"] is not None:
             assert row["usd"] >= row["fixed_usd_at_same_attainment"] - 1e-6
@@ -278,8 +280,10 @@ def test_wrong_options_end_with_two_and_say_what_is_allowed(options: list[str], 
     [
         (
             ["--trace", TRAFFIC],
-            "--profile, --price, --slo missing: a back-test needs --profile, --price and --slo, or --stack",
+            "--profile, --price, --slo missing: a back-test needs --trace with --profile, --price and --slo or with ",
         ),
+        ([], "--profile, --price, --slo, --trace missing: a back-test needs "),
+        (["--stack", "local"], "--trace missing: --stack needs one for each service that counts, SERVICE=FILE"),
         (["--stack", "local", "--trace", "x.csv"], "--trace 'x.csv': with --stack allowed is SERVICE=FILE"),
         (
             ["--stack", "local", "--trace", "chats=x.csv"],

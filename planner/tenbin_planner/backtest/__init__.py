@@ -3,12 +3,14 @@
 | Module | What is in it |
 |---|---|
 | `scenario`, `stackless`, `faults` | an agreement, its traffic, and what the cluster is really like |
-| `world`, `cluster`, `replicas`, `gateway` | what a policy reads and acts on: replicas, nodes, requests, metrics |
+| `scenario_file` | a scenario as a file describes it |
+| `world`, `cluster`, `replicas`, `nodes`, `gateway` | what a policy reads and acts on |
 | `policies/` | the planner and what it is compared with, one module each |
 | `planner_ports`, `observing` | the ports of the planner's loop on a world |
 | `running`, `bill`, `timeline` | a run, its money, its course over time |
 | `fixed_fleets`, `hull` | constant fleets around the target, and what they cost at any attainment |
 | `scores` | the figures of a run |
+| `jobs` | independent runs, spread over processes |
 
 The planner is driven through the loop of production: there is no second implementation of its decisions.
 

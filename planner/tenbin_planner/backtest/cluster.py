@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tenbin_planner.backtest import faults as mishaps
+from tenbin_planner.backtest.nodes import Node, Nodes
 from tenbin_planner.backtest.replicas import NEVER, Replica
 from tenbin_planner.model.lives import ReplicaLife
 from tenbin_planner.model.simulation import FleetSimulation, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tenbin_planner.backtest.scenario import Scenario
+    from tenbin_planner.model.lives import Reclaim
 
 
 class Cluster:
@@ -50,6 +52,8 @@ class Cluster:
         self._present: dict[str, list[Replica]] = {name: [] for name in self.told}
         self._by_name: dict[str, Replica] = {}
         self._waiting: list[Replica] = []
+        self.nodes = Nodes(given.document, given.billing, given.consolidation_s)
+        """What replicas run on."""
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._leads = {pool: self._stream("lead", pool) for pool in given.document.pools}
@@ -58,6 +62,14 @@ class Cluster:
         self.simulations = {
             name: FleetSimulation(given.arrivals(name), [], service) for name in sorted(given.document.services)
         }
+        self.reclaims: Mapping[str, tuple[Reclaim, ...]] = {
+            pool: market.reclaims(given.end_s, self._stream("reclaims", pool)) for pool, market in given.spot.items()
+        }
+        """What the market takes of whole pools, by pool; no policy has a part in it, or may look at it."""
+        for pool, found in self.reclaims.items():
+            for number, reclaim in enumerate(found):
+                self._at(reclaim.at_s, functools.partial(self._reclaim, pool, number, reclaim))
+                self._at(reclaim.at_s + reclaim.drought_s, self._give_nodes)
         self._is_warm_start = True
         for workload, count in sorted(start.items()):
             self.scale(workload, count)
@@ -132,37 +144,57 @@ class Cluster:
         self._present[workload].append(replica)
         self._by_name[replica.name] = replica
         self._waiting.append(replica)
+        wait_s = self._node_lead_s(replica)
+        if wait_s:
+            self._at(self.now_s + wait_s, self._give_nodes)
 
     def _give_nodes(self) -> None:
-        """Give nodes to those that wait, in the order in which they came, while their pools have any."""
+        """Give nodes to those that wait, in the order in which they came: with room, or new ones."""
         still = []
         for replica in self._waiting:
-            pool = replica.workload.pool
-            has_room = self._taken(pool) + replica.workload.accelerators <= self._accelerators(pool)
             if not replica.is_counted:
                 continue
-            if has_room and mishaps.has_nodes(self._given.faults, pool, self.now_s):
-                self._start(replica)
-            else:
+            node = self.nodes.with_room(replica, self.now_s)
+            if node is None and self._is_node_due(replica) and self.nodes.may_start(replica, self.now_s):
+                node = self.nodes.start(replica, self.now_s)
+            if node is None:
                 still.append(replica)
+            else:
+                self._start(replica, node)
         self._waiting = still
 
-    def _start(self, replica: Replica) -> None:
+    def _is_node_due(self, replica: Replica) -> bool:
+        """Tell whether the pool gives a new node now, and has had the time that one takes."""
+        pool, now_s = replica.workload.pool, self.now_s
+        if now_s < replica.asked_s + self._node_lead_s(replica):
+            return False
+        is_dry = any(
+            reclaim.at_s <= now_s < reclaim.at_s + reclaim.drought_s for reclaim in self.reclaims.get(pool, ())
+        )
+        return not is_dry and mishaps.has_nodes(self._given.faults, pool, now_s)
+
+    def _node_lead_s(self, replica: Replica) -> float:
+        return 0.0 if self._is_warm_start else self._given.node_lead_s.get(replica.workload.pool, 0.0)
+
+    def _start(self, replica: Replica, node: Node) -> None:
         pool, profile = replica.workload.pool, replica.workload.profile
         assert profile is not None  # noqa: S101 - `scale` refuses others
+        node.replicas.append(replica)
+        replica.node = node
         replica.node_s = replica.ready_s = self.now_s
         if not self._is_warm_start:
             lead_s = self._given.lead(pool).sample(self._leads[pool])
-            replica.ready_s += lead_s * mishaps.lead_factor(self._given.faults, pool, replica.asked_s)
+            lead_s *= mishaps.lead_factor(self._given.faults, pool, replica.asked_s)
+            replica.ready_s += max(lead_s - self._node_lead_s(replica), 0.0)
         life = ReplicaLife(profile=profile, ready_s=replica.ready_s)
         replica.index = self._simulation(replica).add(life)
         if replica.marked_s < NEVER:
             self.mark(replica.name)
         market = self._given.spot.get(pool)
-        if market is not None:
+        if market is not None and len(node.replicas) == 1:
             notice_s = market.interrupt(life, self._markets[pool]).stop_s
             if notice_s < NEVER:
-                self._at(notice_s, functools.partial(self._interrupt, replica, market.notice_s))
+                self._at(notice_s, functools.partial(self._take_back, [node], market.notice_s))
 
     def _remove(self, replica: Replica, *, within_s: float = math.inf) -> None:
         """Have the cluster remove a replica: it takes no more requests and finishes those that it has, for a while."""
@@ -189,8 +221,24 @@ class Cluster:
             if simulation.lives[replica.index].kill_s > self.now_s:
                 simulation.change(replica.index, kill_s=self.now_s)
 
+    def _reclaim(self, pool: str, number: int, reclaim: Reclaim) -> None:
+        """Have the market take a share of a pool's nodes; each node's draw is its own, whatever others there are."""
+        present = [node for node in self.nodes.present(pool, self.now_s) if node.closed_s == NEVER]
+        draws = self._stream("reclaim", pool, str(number)).random(self.nodes.started(pool))
+        present.sort(key=lambda node: float(draws[node.number]))
+        taken = present[: math.floor(reclaim.share * len(present) + 0.5)]
+        self._take_back(sorted(taken, key=lambda node: node.number), self._given.spot[pool].notice_s)
+
+    def _take_back(self, nodes: Iterable[Node], notice_s: float) -> None:
+        """Have the market take nodes: their replicas drain while the notice lasts, and others are asked for."""
+        taken = [node for node in nodes if node.closed_s == NEVER and node.end_s > self.now_s]
+        for node in taken:
+            node.closed_s = self.now_s
+        for node in taken:
+            for replica in node.replicas:
+                self._interrupt(replica, notice_s)
+
     def _interrupt(self, replica: Replica, notice_s: float) -> None:
-        """Have the market take a node back: its replica drains while the notice lasts, and another one is asked for."""
         if replica.gone_s <= self.now_s or replica.lost_s < NEVER:
             return
         if replica.is_counted:
@@ -203,13 +251,29 @@ class Cluster:
             simulation.change(replica.index, kill_s=min(kill_s, self.now_s + notice_s))
 
     def _lose(self, fault: mishaps.Loss, number: int) -> None:
+        """Lose whole nodes until a share of the ready replicas of each service is lost, or just more."""
         rng = self._stream("loss", str(number))
-        for service, simulation in self.simulations.items():
-            ready = [item for item in self._of(service) if item.is_counted and item.ready_s <= self.now_s < item.lost_s]
-            chosen = rng.choice(len(ready), size=fault.count(len(ready)), replace=False)
-            for replica in [ready[index] for index in sorted(chosen.tolist())]:
+        ready = {
+            service: [
+                item for item in self._of(service) if item.is_counted and item.ready_s <= self.now_s < item.lost_s
+            ]
+            for service in self.simulations
+        }
+        for own in ready.values():
+            nodes = list(dict.fromkeys(item.node for item in own if item.node is not None))
+            for index in rng.permutation(len(nodes)).tolist():
+                if sum(item.lost_s <= self.now_s for item in own) >= fault.count(len(own)):
+                    break
+                self._lose_node(nodes[index], fault)
+
+    def _lose_node(self, node: Node, fault: mishaps.Loss) -> None:
+        node.closed_s = min(node.closed_s, self.now_s)
+        for replica in node.replicas:
+            if replica.gone_s <= self.now_s or replica.lost_s < NEVER:
+                continue
+            self._simulation(replica).change(replica.index, kill_s=self.now_s)
+            if replica.is_counted:
                 replica.lost_s, replica.noticed_s = self.now_s, self.now_s + fault.noticed_s
-                simulation.change(replica.index, kill_s=self.now_s)
                 self._at(self.now_s + fault.evicted_s, functools.partial(self._evict, replica))
 
     def _evict(self, replica: Replica) -> None:
@@ -233,18 +297,6 @@ class Cluster:
 
     def _simulation(self, replica: Replica) -> FleetSimulation:
         return self.simulations[replica.workload.service]
-
-    def _accelerators(self, pool: str) -> int:
-        described = self._given.document.pools[pool]
-        return described.max_nodes * described.accelerators
-
-    def _taken(self, pool: str) -> int:
-        return sum(
-            item.workload.accelerators
-            for replicas in self._present.values()
-            for item in replicas
-            if item.workload.pool == pool and item.node_s < NEVER and item.gone_s > self.now_s
-        )
 
     def _stream(self, *purpose: str) -> np.random.Generator:
         """Return random numbers of their own for a purpose: what one is used for does not move another."""

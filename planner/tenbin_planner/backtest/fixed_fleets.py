@@ -61,7 +61,7 @@ def warm(given: Scenario, *, seed: int = 0, first_s: float = WARM_S) -> Scenario
     A fleet does not come from nowhere: whatever ran before has left about what the traffic needs.
     """
     traces = {name: trace.window(0.0, first_s) for name, trace in given.traces.items() if trace.arrival_s[0] < first_s}
-    begins = dataclasses.replace(given, traces=traces, faults=(), duration_s=min(first_s, given.end_s))
+    begins = dataclasses.replace(given, traces=traces, faults=(), spot={}, duration_s=min(first_s, given.end_s))
     initial: dict[str, int] = {}
     for service in sorted(given.document.services):
         agreed = given.document.services[service].replicas

@@ -11,6 +11,8 @@ from tenbin_planner.decide.observation import Phase
 if TYPE_CHECKING:
     from tenbin_spec.document import DocumentWorkload
 
+    from tenbin_planner.backtest.nodes import Node
+
 NEVER = math.inf
 
 
@@ -25,6 +27,8 @@ class Replica:
     name: str
     workload: DocumentWorkload
     asked_s: float
+    node: Node | None = None
+    """What it runs on, once it has one."""
     node_s: float = NEVER
     """It has a node, and costs, from then on."""
     ready_s: float = NEVER

@@ -7,13 +7,15 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from tenbin_planner.backtest import bill as bills
+from tenbin_planner.backtest.nodes import Billing
 from tenbin_planner.backtest.policies.tenbin import Tenbin
 from tenbin_planner.backtest.world import MetricsMissing, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tenbin_planner.backtest.bill import Bill
+    from tenbin_planner.backtest.bill import Bill, Charge
+    from tenbin_planner.backtest.nodes import Node
     from tenbin_planner.backtest.planner_ports import Reasoned
     from tenbin_planner.backtest.policies import Policy
     from tenbin_planner.backtest.replicas import Replica
@@ -37,11 +39,25 @@ class Run:
     """All that ever were, in the order in which they were asked for."""
     waiting: Mapping[str, Sequence[tuple[float, int]]]
     """Requests that waited in engines at each tick, by service: seconds and number."""
+    nodes: Sequence[Node]
+    """What they ran on, in the order in which nodes started."""
     bill: Bill
     changes: int
     """Replicas that the policy asked for and gave up after the beginning."""
     reasons: Sequence[Reasoned] = ()
     """What the planner wanted and why; of other policies nothing is known."""
+
+    @property
+    def charges(self) -> Sequence[Charge]:
+        """What costs, until the end of the scenario."""
+        return charges(self.scenario, self.replicas, self.nodes)
+
+
+def charges(given: Scenario, replicas: Sequence[Replica], nodes: Sequence[Node]) -> Sequence[Charge]:
+    """Return what costs in a scenario: replicas, or the nodes under them."""
+    if given.billing is Billing.NODE:
+        return tuple(bills.of_nodes(nodes, given.document, end_s=given.end_s))
+    return tuple(bills.of_replicas(replicas, end_s=given.end_s))
 
 
 def run(
@@ -79,7 +95,8 @@ def run(
         results=results,
         replicas=tuple(world.replicas),
         waiting=world.waiting,
-        bill=bills.bill(world.replicas, end_s=given.end_s, minimum_billed_s=given.minimum_billed_s),
+        nodes=tuple(world.nodes),
+        bill=bills.bill(charges(given, world.replicas, world.nodes), minimum_billed_s=given.minimum_billed_s),
         changes=world.changes,
         reasons=tuple(policy.ports.reasons) if isinstance(policy, Tenbin) and policy.ports else (),
     )

@@ -10,8 +10,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from tenbin_spec.pools import CapacityType
 
 from tenbin_planner.backtest import faults as mishaps
+from tenbin_planner.backtest.nodes import Billing
 from tenbin_planner.model import capacity
 from tenbin_planner.model.arrivals import Arrivals
 from tenbin_planner.model.lives import LeadTime, SpotMarket
@@ -49,7 +51,16 @@ class Scenario:
     initial: Mapping[str, int] | None = None
     """Replicas that are ready at the beginning, by workload; None: each service's minimum, on its cheapest pools."""
     minimum_billed_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """Seconds that each start of a replica costs at least, by pool; 0 where missing."""
+    """Seconds that each start of a replica, or of a node, costs at least, by pool; 0 where missing."""
+    billing: Billing = Billing.REPLICA
+    """What is paid for; with `Billing.NODE` services share the nodes of a pool, and replicas fill them up."""
+    consolidation_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Seconds for which an empty node stays, and costs, by pool; with `Billing.NODE` only; 0 where missing."""
+    node_lead_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Seconds of each lead time until a new node is there, by pool; 0 where missing.
+
+    A replica costs nothing before, and one that finds room on a node that is there starts by so much sooner.
+    """
     grace_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Seconds after which a replica that is being removed is killed, by service; never where missing."""
     routing: Routing = Routing.LEAST_REQUEST
@@ -71,12 +82,32 @@ class Scenario:
                 ("leads", self.leads, pools),
                 ("spot", self.spot, pools),
                 ("minimum_billed_s", self.minimum_billed_s, pools),
+                ("consolidation_s", self.consolidation_s, pools),
+                ("node_lead_s", self.node_lead_s, pools),
                 ("initial", self.initial or {}, workloads),
             )
             if (unknown := set(given) - known)
         ]
         if self.duration_s is not None and not 0 < self.duration_s < math.inf:
             problems.append(f"duration_s is {self.duration_s}; allowed is a finite number above 0")
+        problems += [
+            f"{name}.{key} is {seconds}; allowed is a finite number of 0 or more"
+            for name, given in (
+                ("grace_s", self.grace_s),
+                ("minimum_billed_s", self.minimum_billed_s),
+                ("consolidation_s", self.consolidation_s),
+                ("node_lead_s", self.node_lead_s),
+            )
+            for key, seconds in given.items()
+            if not 0 <= seconds < math.inf
+        ]
+        problems += [
+            f"initial.{name} is {count}; allowed is 0 or more"
+            for name, count in (self.initial or {}).items()
+            if count < 0
+        ]
+        if self.consolidation_s and self.billing is not Billing.NODE:
+            problems.append("consolidation_s is given; allowed is it with billing by node only")
         problems += mishaps.problems(self.faults, pools)
         if problems:
             raise ValueError(f"scenario {self.name}: {'; '.join(problems)}")
@@ -92,6 +123,11 @@ class Scenario:
     def interval_s(self) -> float:
         """Seconds between two ticks of the planner."""
         return float(self.document.planner.interval_s)
+
+    @property
+    def loses_replicas(self) -> bool:
+        """Whether replicas are lost in it, so that lead times and the seed matter to constant fleets too."""
+        return bool(self.spot) or any(isinstance(fault, mishaps.Loss) for fault in self.faults)
 
     @property
     def start(self) -> Mapping[str, int]:
@@ -145,19 +181,27 @@ class Scenario:
     def spread(self, service: str, count: int) -> dict[str, int]:
         """Return a number of replicas by workload, the cheapest per request filled first.
 
+        Those that may never run on spot come before all others.
+
         Args:
             service: whose.
             count: replicas, which is brought into what `replicas`, pools and hourly caps allow.
         """
-        agreed = self.document.services[service]
-        left, budget = min(max(count, agreed.replicas.min), agreed.replicas.max), self._budget(service)
-        given = {}
-        for item in self.workloads(service):
-            price = item.hourly_usd or ZERO
-            affordable = int(budget // price) if price else left
-            given[item.name] = max(0, min(left, item.max_replicas, self._room(item), affordable))
-            left -= given[item.name]
-            budget -= given[item.name] * price
+        agreed = self.document.services[service].replicas
+        left, budget = min(max(count, agreed.min), agreed.max), self._budget(service)
+        every = self.workloads(service)
+        firm = [item for item in every if self.document.pools[item.pool].capacity_type is not CapacityType.SPOT]
+        given = {item.name: 0 for item in every}
+        for candidates, wanted in ((firm, min(agreed.on_demand_min, left)), (every, left)):
+            left = wanted - sum(given.values())
+            for item in candidates:
+                price = item.hourly_usd or ZERO
+                affordable = int(budget // price) if price else left
+                room = min(item.max_replicas, self._room(item)) - given[item.name]
+                taken = max(0, min(left, room, affordable))
+                given[item.name] += taken
+                left -= taken
+                budget -= taken * price
         return given
 
     def only(self, service: str) -> Scenario:

@@ -15,6 +15,7 @@ from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.document import Document, DocumentPlanner, DocumentPool, DocumentService, DocumentWorkload
 from tenbin_spec.engines import EngineKind
 from tenbin_spec.objectives import Objective, Slo
+from tenbin_spec.pools import CapacityType
 from tenbin_spec.services import ReplicaRange, Role
 from tenbin_spec.workload import Lengths, Rate, Workload
 
@@ -50,6 +51,8 @@ class Terms:
     hourly_cap: Decimal | None = None
     """None: what all replicas cost."""
     interval_s: int = 15
+    replicas_per_node: int = 1
+    capacity_type: CapacityType = CapacityType.ON_DEMAND
 
 
 def scenario(terms: Terms, trace: Trace, *, history: Trace | None = None, name: str = "", **more: Any) -> Scenario:
@@ -112,9 +115,10 @@ def _document(terms: Terms, workload: Workload) -> Document:
         pools={
             POOL: DocumentPool(
                 instance_type=profile.accelerator,
-                accelerators=accelerators,
-                max_nodes=terms.max_replicas,
+                accelerators=accelerators * terms.replicas_per_node,
+                max_nodes=math.ceil(terms.max_replicas / terms.replicas_per_node),
                 lead_time_s=terms.lead_s,
+                capacity_type=terms.capacity_type,
             )
         },
         workloads=(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tenbin_planner.backtest.bill import Charge
     from tenbin_planner.backtest.replicas import Replica
     from tenbin_planner.backtest.running import Run
 
@@ -37,7 +38,7 @@ class Timeline:
     replicas: Mapping[str, Mapping[str, NDArray[np.int64]]]
     """Replicas at its beginning, by workload and one of `STATES`; lost ones, and those without a node, are in none."""
     hourly_usd: NDArray[np.float64]
-    """What all replicas with a node cost per hour at its beginning."""
+    """What all that is paid for costs per hour at its beginning."""
 
 
 def of(run: Run, *, step_s: float = 60.0) -> Timeline:
@@ -68,7 +69,7 @@ def of(run: Run, *, step_s: float = 60.0) -> Timeline:
         in_flight=in_flight,
         waiting={name: _last_before(samples, at_s) for name, samples in run.waiting.items()},
         replicas={name: _counts([item for item in run.replicas if item.workload.name == name], at_s) for name in names},
-        hourly_usd=_hourly_usd(run.replicas, at_s),
+        hourly_usd=_hourly_usd(run.charges, at_s),
     )
 
 
@@ -91,11 +92,11 @@ def _counts(replicas: Sequence[Replica], at_s: NDArray[np.float64]) -> dict[str,
     return {state: np.cumsum(steps)[:-1] for state, steps in found.items()}
 
 
-def _hourly_usd(replicas: Sequence[Replica], at_s: NDArray[np.float64]) -> NDArray[np.float64]:
+def _hourly_usd(charges: Sequence[Charge], at_s: NDArray[np.float64]) -> NDArray[np.float64]:
     steps = np.zeros(at_s.size + 1)
-    for item in replicas:
-        if item.node_s < item.gone_s:
-            _span(steps, at_s, item.node_s, item.gone_s, float(item.workload.hourly_usd or 0))
+    for item in charges:
+        if item.from_s < item.until_s:
+            _span(steps, at_s, item.from_s, item.until_s, float(item.hourly_usd))
     return np.cumsum(steps)[:-1]
 
 

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tenbin_spec.document import Document
 
+    from tenbin_planner.backtest.nodes import Node
     from tenbin_planner.backtest.replicas import Replica
     from tenbin_planner.backtest.scenario import Scenario
     from tenbin_planner.decide.observation import ObservedLengths
     from tenbin_planner.demand import GatewayObservation
+    from tenbin_planner.model.lives import Reclaim
     from tenbin_planner.model.results import FleetResult, Loads
 
 EPOCH_S = 1_767_571_200.0
@@ -258,6 +260,16 @@ class World:
     def replicas(self) -> list[Replica]:
         """All replicas that ever were, in the order in which they were asked for."""
         return self._cluster.everyone
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All nodes that ever were, in the order of their starts."""
+        return self._cluster.nodes.everyone
+
+    @property
+    def reclaims(self) -> Mapping[str, tuple[Reclaim, ...]]:
+        """What the market takes of whole pools, by pool; it lies in the future, so no policy may look at it."""
+        return self._cluster.reclaims
 
     @property
     def changes(self) -> int:

@@ -69,34 +69,79 @@ class LeadTime:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SpotMarket:
-    """Interruptions of spot capacity: a Poisson process, each announced for a while before the node is gone."""
+class Reclaim:
+    """The market takes a share of a pool's nodes back at once, and gives it none for a while."""
 
-    interruptions_per_hour: float
-    """Of one replica."""
+    at_s: float
+    """The warning comes then."""
+    share: float
+    """Of the nodes that the pool has, 0 to 1."""
+    drought_s: float
+    """Seconds from the warning on in which the pool gets no new node."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpotMarket:
+    """Interruptions of spot capacity, each announced for a while before the node is gone.
+
+    Two Poisson processes: each node is interrupted on its own, and the pool as a whole loses a share of its nodes at
+    once, as when demand for its instance type rises, after which new ones are hard to get.
+
+    Raises:
+        ValueError: naming each number that cannot be.
+    """
+
+    interruptions_per_hour: float = 0.0
+    """Of one node on its own."""
     notice_s: float = 120.0
-    """Warning before the node is gone (EC2: two minutes); the replica drains meanwhile."""
+    """Warning before the node is gone (EC2: two minutes); its replicas drain meanwhile."""
+    reclaims_per_hour: float = 0.0
+    """Of the pool as a whole."""
+    reclaim_share: tuple[float, float] = (0.3, 0.8)
+    """Least and most of the pool's nodes that one of these takes; drawn evenly between."""
+    drought_s: tuple[float, float] = (0.0, 0.0)
+    """Least and most seconds without new nodes after one of these; drawn evenly between."""
 
     def __post_init__(self) -> None:
-        """Refuse rates and times that are none.
-
-        Raises:
-            ValueError: naming each.
-        """
-        numbers = {"interruptions_per_hour": self.interruptions_per_hour, "notice_s": self.notice_s}
+        numbers = {
+            "interruptions_per_hour": self.interruptions_per_hour,
+            "notice_s": self.notice_s,
+            "reclaims_per_hour": self.reclaims_per_hour,
+        }
         problems = [
             f"{name} is {number}; allowed is a finite number of 0 or more"
             for name, number in numbers.items()
             if not 0 <= number < math.inf
         ]
+        low, high = self.reclaim_share
+        if not 0 <= low <= high <= 1:
+            problems.append(f"reclaim_share is {low} to {high}; allowed are rising shares, 0 to 1")
+        low, high = self.drought_s
+        if not 0 <= low <= high < math.inf:
+            problems.append(f"drought_s is {low} to {high}; allowed are rising finite numbers of 0 or more")
         if problems:
             raise ValueError("; ".join(problems))
 
     def interrupt(self, life: ReplicaLife, rng: np.random.Generator) -> ReplicaLife:
-        """Return a life that ends at the drawn interruption, if that comes before its own end."""
+        """Return a life that ends at the interruption drawn for its node alone, if that comes before its own end."""
         if self.interruptions_per_hour == 0:
             return life
         notice = life.ready_s + 3600 / self.interruptions_per_hour * float(rng.standard_exponential())
         return dataclasses.replace(
             life, stop_s=min(life.stop_s, notice), kill_s=min(life.kill_s, notice + self.notice_s)
         )
+
+    def reclaims(self, end_s: float, rng: np.random.Generator) -> tuple[Reclaim, ...]:
+        """Draw what is taken of the pool as a whole before `end_s`, in the order of time.
+
+        It depends on the random numbers alone: whoever uses the pool, the same happens to it.
+        """
+        found: list[Reclaim] = []
+        at_s = 0.0
+        while self.reclaims_per_hour > 0:
+            at_s += 3600 / self.reclaims_per_hour * float(rng.standard_exponential())
+            if at_s >= end_s:
+                break
+            share, drought_s = float(rng.uniform(*self.reclaim_share)), float(rng.uniform(*self.drought_s))
+            found.append(Reclaim(at_s=at_s, share=share, drought_s=drought_s))
+        return tuple(found)

@@ -20,7 +20,7 @@ def replica(node_s: float, gone_s: float, **changes: Any) -> Replica:
 
 
 def billed(*replicas: Replica, minimum: Mapping[str, float] | None = None) -> bill.Bill:
-    return bill.bill(replicas, end_s=1000.0, minimum_billed_s=minimum or {})
+    return bill.bill(bill.of_replicas(replicas, end_s=1000.0), minimum_billed_s=minimum or {})
 
 
 def test_each_second_from_node_to_end_costs() -> None:

@@ -23,6 +23,18 @@ def test_replicas_fill_the_cheapest_workload_first() -> None:
     assert given.start == {SPOT: 1, ON_DEMAND: 0}
 
 
+def test_what_may_never_run_on_spot_comes_first() -> None:
+    chat = planning.service(replicas={"min": 3, "max": 8, "on_demand_min": 2})
+    given = Scenario(name="firm", document=planning.document(services={"chat": chat}), traces={"chat": REQUESTS})
+    assert given.start == {SPOT: 1, ON_DEMAND: 2}
+    assert given.spread("chat", 5) == {SPOT: 2, ON_DEMAND: 3}
+    capped = planning.with_cap(given.document, "1.60")
+    assert Scenario(name="firm", document=capped, traces={"chat": REQUESTS}).spread("chat", 5) == {
+        SPOT: 0,
+        ON_DEMAND: 2,
+    }
+
+
 def test_a_range_bounds_replicas() -> None:
     given = backtests.two_pools(REQUESTS)
     assert (given.spread("chat", 0), given.spread("chat", 100)) == ({SPOT: 1, ON_DEMAND: 0}, {SPOT: 2, ON_DEMAND: 6})

@@ -67,7 +67,7 @@ def test_one_that_is_cancelled_never_serves_and_costs_until_then() -> None:
     assert phases(made) == ["ready"]
     made.advance(300)
     assert not came_to(made, 1).size
-    assert bill.bill(made.replicas, end_s=300, minimum_billed_s={}).usd == Decimal("0.315")
+    assert bill.bill(bill.of_replicas(made.replicas, end_s=300), minimum_billed_s={}).usd == Decimal("0.315")
 
 
 def test_the_ones_that_serve_nothing_go_first_then_marked_ones_then_the_newest() -> None:
@@ -113,7 +113,7 @@ def test_a_replica_that_is_removed_ends_its_requests_and_costs_until_then() -> N
     assert made.finish()[SERVICE].count(Outcome.FINISHED) == 3
     # 20 ms for the prompt and 1,999 times 10 ms: the one that came at 55 s ends at 75.01 s.
     assert made.replicas[1].gone_s == pytest.approx(75.01)
-    assert bill.bill(made.replicas, end_s=100, minimum_billed_s={}).usd == Decimal("0.176")
+    assert bill.bill(bill.of_replicas(made.replicas, end_s=100), minimum_billed_s={}).usd == Decimal("0.176")
 
 
 def test_an_idle_replica_is_gone_at_once() -> None:

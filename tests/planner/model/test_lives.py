@@ -76,6 +76,45 @@ def test_instants_that_are_none_are_refused_all_at_once(by_hand: Profiles) -> No
         ReplicaLife(profile=by_hand(), ready_s=math.nan, kill_s=math.nan)
 
 
+def test_whole_pools_are_hit_at_their_rate_within_the_bounds_of_shares_and_droughts() -> None:
+    market = SpotMarket(reclaims_per_hour=2.0, reclaim_share=(0.2, 0.6), drought_s=(60.0, 600.0))
+    found = market.reclaims(3_600_000.0, np.random.default_rng(1))
+    assert len(found) == pytest.approx(2000, rel=0.05)
+    instants = [item.at_s for item in found]
+    assert instants == sorted(instants)
+    assert 0 < instants[0] < instants[-1] < 3_600_000
+    for values, low, high in (
+        ([item.share for item in found], 0.2, 0.6),
+        ([item.drought_s for item in found], 60.0, 600.0),
+    ):
+        assert low <= min(values) < max(values) <= high
+        assert np.mean(values) == pytest.approx((low + high) / 2, rel=0.05)
+
+
+def test_what_happens_to_a_pool_does_not_depend_on_how_long_one_looks() -> None:
+    market = SpotMarket(reclaims_per_hour=2.0)
+    long, short = (market.reclaims(end_s, np.random.default_rng(1)) for end_s in (90_000.0, 9_000.0))
+    assert 0 < len(short) < len(long)
+    assert long[: len(short)] == short
+
+
+def test_a_pool_that_is_never_hit_as_a_whole_uses_no_random_numbers() -> None:
+    rng = np.random.default_rng(1)
+    assert SpotMarket(interruptions_per_hour=2.0).reclaims(1e9, rng) == ()
+    assert rng.random() == np.random.default_rng(1).random()
+
+
+@pytest.mark.parametrize("bounds", [(0.5, 0.4), (-0.1, 0.5), (0.5, math.nan)])
+def test_bounds_that_are_none_are_refused(bounds: tuple[float, float]) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
+        SpotMarket(reclaim_share=bounds, drought_s=bounds)
+    low, high = bounds
+    assert str(caught.value) == (
+        f"reclaim_share is {low} to {high}; allowed are rising shares, 0 to 1; "
+        f"drought_s is {low} to {high}; allowed are rising finite numbers of 0 or more"
+    )
+
+
 @pytest.mark.parametrize("number", [-1.0, math.nan, math.inf])
 def test_impossible_markets_are_refused(number: float) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
