@@ -12,6 +12,8 @@ class Reason(enum.StrEnum):
     """What runs is what the forecast needs."""
     FORECAST = "forecast"
     """The forecast at now plus lead time needs more replicas."""
+    FORECAST_MISS = "forecast-miss"
+    """Demand is beyond what was expected when replicas were given up a lead time ago or less."""
     BACKLOG = "backlog"
     """Work that already waits needs more replicas to be served within the objective."""
     SCALE_DOWN = "scale-down"

@@ -10,7 +10,7 @@ import numpy as np
 
 from tenbin_planner import ports
 from tenbin_planner.backtest import world as worlds
-from tenbin_planner.decide import capacity, drain
+from tenbin_planner.decide import capacity, drain, outlook
 from tenbin_planner.decide import memory as memories
 from tenbin_planner.decide.observation import Observation
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from tenbin_planner.backtest.scenario import Scenario
     from tenbin_planner.backtest.world import World
-
-LONGEST_OBSERVED_S = 86_400.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,16 +120,9 @@ def remembered(given: Scenario) -> memories.Memory | None:
     """Return what a planner that has watched a scenario's history remembers; None without a history."""
     services = {}
     for service, trace in sorted(given.history.items()):
-        end_s = np.floor(trace.duration_s) + 1
-        at_s = worlds.EPOCH_S - end_s + trace.arrival_s
-        first, last = int(worlds.EPOCH_S - end_s) // memories.BIN_S + 1, int(worlds.EPOCH_S) // memories.BIN_S
-        first = max(first, last - memories.MOST_BINS)
-        counts = np.bincount((at_s[at_s >= first * memories.BIN_S] // memories.BIN_S).astype(np.int64) - first)
-        padded = np.pad(counts, (0, max(0, last - first - counts.size)))[: last - first]
-        services[service] = memories.ServiceMemory(
-            bins={first + index: int(count) for index, count in enumerate(padded.tolist())},
-            observed_s=min(float(end_s), LONGEST_OBSERVED_S),
-        )
+        seconds = int(np.floor(trace.duration_s)) + 1
+        counts = np.bincount(trace.arrival_s.astype(np.int64), minlength=seconds).astype(np.float64)
+        services[service] = memories.ServiceMemory(demand=outlook.from_history(counts, ends_at=worlds.EPOCH_S))
     return memories.Memory(services=services) if services else None
 
 

@@ -5,11 +5,18 @@ Pure: no clock, no randomness, no logging, no I/O; time comes in the observation
 The recipe, one step per module:
 
     observation   what is seen, absence as a state of its own      signals   which of its numbers can be used
-    forecast      demand at now plus lead time, as a quantile      capacity  what a fleet does within the objectives
-    need          forecast and backlog, as a rate to carry         hold      the last lead time must agree to give up
+    outlook       demand to come, as calibrated quantiles          answers   how long answers are, and what is left
+    leads         how long starts take                             spot      what spot pools take away
+    budget        the error budget, as the price of a miss         spending  what the month's cap allows per hour
+    assess        one service now: all of the above                capacity  what a fleet does in steady state
+    ahead         futures, fleets and prices put together          futures   what may come: few draws tell of many
+    lookahead     fleets judged by simulated futures               rungs     the fleets among which a service chooses
+    judging       the fleet that is worth most                     sharing   short money goes where it saves most
     allocate      keep, give up and buy over pools                 limits    pools, and caps in dollars per hour
     closures      pools that give no nodes are left alone          drain     who is to go, gently: from plan to orders
     explain       every number's reason                            memory    what the next decision takes from this one
+
+Where no future can be simulated, `need` and `hold` size the fleet by its capacity in steady state.
 
 `decide` is called each tick by `loop`, in production and in the back-test alike.
 """
@@ -19,13 +26,29 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from tenbin_planner.decide import allocate, assess, capacity, closures, explain, signals
-from tenbin_planner.decide.limits import Account, Ledger
+from tenbin_spec.pools import CapacityType
+
+from tenbin_planner.decide import (
+    allocate,
+    assess,
+    capacity,
+    closures,
+    explain,
+    judging,
+    leads,
+    need,
+    replicas,
+    signals,
+    spending,
+    spot,
+)
+from tenbin_planner.decide.limits import ZERO, Account, Ledger
 from tenbin_planner.decide.plan import Because, Plan, PlannedService, PlannedWorkload
 from tenbin_planner.decide.recipe import FULL, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
 
     from tenbin_spec.document import Document
 
@@ -33,7 +56,7 @@ if TYPE_CHECKING:
     from tenbin_planner.decide.memory import Memory
     from tenbin_planner.decide.observation import Observation
 
-__all__ = ["Decision", "decide", "traffics"]
+__all__ = ["Decision", "decide", "lead_beliefs", "traffics"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,16 +84,83 @@ def decide(
         recipe: parts of the decision in use.
     """
     reader = signals.Reader()
-    memory = closures.update(document, observation, memory)
+    memory = _learned(document, observation, memory)
+    beliefs = lead_beliefs(document, memory, recipe)
+    memory = closures.update(document, observation, memory, beliefs)
     seen = [
-        assess.assess(document, name, capacities, observation=observation, memory=memory, reader=reader)
+        assess.assess(
+            document,
+            name,
+            capacities,
+            observation=observation,
+            memory=memory,
+            beliefs=beliefs,
+            reader=reader,
+            recipe=recipe,
+        )
         for name in sorted(document.services)
     ]
-    ledger = open_ledger(document, seen)
+    memory = _spent(seen, memory, observation)
+    ledger = open_ledger(document, seen, memory)
+    seen = [
+        judging.judge(document, item, observation=observation, memory=memory, beliefs=beliefs, recipe=recipe)
+        for item in seen
+    ]
+    seen = judging.share(seen, ledger)
     given = allocate.allocate([item.demand for item in seen], ledger)
     plan = _plan(document, observation, seen, given, ledger=ledger, reader=reader, memory=memory)
     services = {item.service: item.memory for item in seen}
     return Decision(plan=plan, memory=dataclasses.replace(memory, at=observation.at, services=services))
+
+
+def lead_beliefs(document: Document, memory: Memory, recipe: Recipe = FULL) -> dict[str, leads.LeadBelief]:
+    """Return what is believed of the lead time of each workload."""
+    remembered = memory.leads if recipe.lead_learning else leads.LeadMemory()
+    return {
+        item.name: leads.belief(remembered, item.name, float(document.pools[item.pool].lead_time_s))
+        for item in document.workloads
+    }
+
+
+def _learned(document: Document, observation: Observation, memory: Memory) -> Memory:
+    """Return the memory with what the cluster's replicas tell of lead times and interruptions."""
+    own = {item.name for item in document.workloads}
+    states = {
+        name: state
+        for name, raw in sorted(observation.workloads.items())
+        if name in own and (state := signals.workload(raw, signals.Reader())) is not None
+    }
+    on_spot = {
+        item.name: item.pool
+        for item in document.workloads
+        if document.pools[item.pool].capacity_type is CapacityType.SPOT
+    }
+    return dataclasses.replace(
+        memory,
+        leads=leads.learn(memory.leads, states, {name: name for name in states}, at=observation.at),
+        spot=spot.learn(
+            memory.spot,
+            {name: state for name, state in states.items() if name in on_spot},
+            on_spot,
+            at=observation.at,
+        ),
+    )
+
+
+def _spent(seen: Sequence[Assessment], memory: Memory, observation: Observation) -> Memory:
+    """Return the memory with what all that exists costs until now."""
+    hourly_usd = {
+        service.service: sum(
+            (
+                (counts.existing + counts.leaving + counts.lost) * (item.hourly_usd or ZERO)
+                for item in service.workloads
+                if (counts := service.counts.get(item.name, replicas.NONE)) is not replicas.NONE
+            ),
+            ZERO,
+        )
+        for service in seen
+    }
+    return dataclasses.replace(memory, spending=spending.spend(memory.spending, hourly_usd, at=observation.at))
 
 
 def traffics(document: Document, memory: Memory) -> dict[str, capacity.Traffic]:
@@ -82,8 +172,8 @@ def traffics(document: Document, memory: Memory) -> dict[str, capacity.Traffic]:
     }
 
 
-def open_ledger(document: Document, seen: Sequence[Assessment]) -> Ledger:
-    """Open the books on pools and budgets with what exists."""
+def open_ledger(document: Document, seen: Sequence[Assessment], memory: Memory) -> Ledger:
+    """Open the books on pools and budgets with what exists; a month's cap counts where it allows less than the hour."""
     accounts = {}
     for service in seen:
         for item in service.workloads:
@@ -97,12 +187,40 @@ def open_ledger(document: Document, seen: Sequence[Assessment]) -> Ledger:
                 leaving=counts.leaving if counts else 0,
                 lost=counts.lost if counts else 0,
             )
+    caps: dict[str, Decimal] = {spending.STACK: document.cost.hourly_usd}
+    caps |= {name: item.cost.hourly_usd for name, item in document.services.items() if item.cost is not None}
+    monthly = set()
+    for payer, usd in _monthly_caps(document).items():
+        least = _least_usd(payer, seen)
+        allowed = spending.allowance_hourly_usd(
+            memory.spending, payer, usd, at=memory.spending.at or 0.0, least_hourly_usd=least
+        ).hourly_usd
+        if allowed < caps.get(payer, allowed + 1):
+            caps[payer] = allowed
+            monthly.add(payer)
     return Ledger(
         accounts,
         pool_accelerators={name: pool.max_nodes * pool.accelerators for name, pool in document.pools.items()},
-        stack_cap=document.cost.hourly_usd,
-        service_caps={name: item.cost.hourly_usd for name, item in document.services.items() if item.cost is not None},
+        stack_cap=caps.pop(spending.STACK),
+        service_caps=caps,
+        monthly=frozenset(monthly),
     )
+
+
+def _monthly_caps(document: Document) -> dict[str, Decimal]:
+    found = {spending.STACK: document.cost.monthly_usd}
+    found |= {name: item.cost.monthly_usd for name, item in document.services.items() if item.cost is not None}
+    return {name: usd for name, usd in found.items() if usd is not None}
+
+
+def _least_usd(payer: str, seen: Sequence[Assessment]) -> Decimal:
+    """Return what the minimum of a service, or of all, costs per hour on its cheapest pools."""
+    total = ZERO
+    for item in seen:
+        if payer in (spending.STACK, item.service):
+            prices = [option.hourly_usd for option in item.demand.options if option.hourly_usd is not None]
+            total += item.demand.least * min(prices, default=ZERO)
+    return total
 
 
 def _plan(
@@ -147,9 +265,11 @@ def _service(seen: Assessment, given: allocate.Allocation, reasons: tuple[Becaus
     needed, known = seen.needed, seen.capacity
     demand = seen.signals.demand
     count = known.replicas_for(seen.demand.buy_rps) if known else 0
+    if seen.judged is not None:
+        count = seen.judged.count
     return PlannedService(
         name=seen.service,
-        requests_per_second=seen.forecast.level if seen.forecast else None,
+        requests_per_second=float(seen.outlook.median[0]) if seen.outlook is not None else None,
         forecast_requests_per_second=_planned(seen),
         in_flight=demand.in_flight if isinstance(demand, signals.Demand) else None,
         waiting=seen.signals.waiting,
@@ -161,5 +281,4 @@ def _service(seen: Assessment, given: allocate.Allocation, reasons: tuple[Becaus
 
 
 def _planned(seen: Assessment) -> float | None:
-    peak_rps = seen.agreed.workload.requests_per_second.peak
-    return seen.forecast.planned(seen.ahead_s, peak_rps) if seen.forecast else None
+    return need.planned_rps(seen.outlook, seen.ahead_s) if seen.outlook is not None else None

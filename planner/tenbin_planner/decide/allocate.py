@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tenbin_spec.reasons import Reason
@@ -21,62 +20,11 @@ from tenbin_spec.reasons import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tenbin_planner.decide.capacity import FleetCapacity
     from tenbin_planner.decide.limits import Ledger
+    from tenbin_planner.decide.options import Demanded, Option
 
 PAYBACK_LEADS = 5
 """Lead times within which a move to a cheaper pool must earn what the overlap costs."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Option:
-    """A workload that can carry replicas of a service."""
-
-    name: str
-    pool: str
-    accelerators: int
-    """Of one replica."""
-    hourly_usd: Decimal | None
-    capacity: FleetCapacity | None
-    max_replicas: int
-    closed: Reason | None
-    """Why nothing is bought here; None when it is open."""
-    current: int
-    """Replicas that count now: the cluster is told to run them, and they serve or will."""
-    ready: int
-    """Of these, replicas that serve."""
-    reclaimable: int = 0
-    """Replicas that drain and can be taken back at once."""
-    stuck: int = 0
-    """Replicas that wait for a node in vain: they count for nothing, and stay only where nothing else is to be had."""
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether price and capacity are known, so that the plan may count on it."""
-        return self.hourly_usd is not None and self.capacity is not None
-
-    @property
-    def dearness(self) -> tuple[int, float, str]:
-        """Order by price per request, then by price alone where the capacity is unknown, then unknown prices."""
-        if self.hourly_usd is None:
-            return (2, math.inf, self.name)
-        if self.capacity is None:
-            return (1, float(self.hourly_usd), self.name)
-        return (0, float(self.hourly_usd) / self.capacity.rates[-1], self.name)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Demanded:
-    """What a service asks of its pools."""
-
-    service: str
-    buy_rps: float
-    """Replicas are bought until the fleet carries this."""
-    keep_rps: float
-    """Replicas are given up only while the rest carries this; infinite gives up none."""
-    least: int
-    most: int
-    options: tuple[Option, ...]
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -115,6 +63,9 @@ def allocate(demands: Sequence[Demanded], ledger: Ledger) -> dict[str, Allocatio
     ordered = sorted(demands, key=lambda demand: demand.service)
     given = {demand.service: _keep(demand) for demand in ordered}
     for demand in ordered:
+        if demand.cut is not None:
+            _bite(given[demand.service], demand.cut)
+    for demand in ordered:
         for name, count in given[demand.service].wanted.items():
             ledger.set(name, count)
     ledger.enforce(ordered, given)
@@ -138,6 +89,8 @@ def _keep(demand: Demanded) -> Allocation:
     due = dict.fromkeys(wanted, 0)
     for option in sorted(demand.options, key=lambda item: item.dearness, reverse=True):
         while wanted[option.name] > due[option.name] and _is_surplus(demand, wanted, due, option):
+            if _is_firm_floor(demand, wanted, option):
+                break
             if sum(wanted.values()) > demand.most or _is_spared(demand, wanted, option):
                 wanted[option.name] -= 1
             else:
@@ -154,6 +107,15 @@ def _is_surplus(demand: Demanded, wanted: Mapping[str, int], due: Mapping[str, i
         return True
     left[option.name] -= 1
     return carried(demand.options, left) >= demand.keep_rps
+
+
+def _is_firm_floor(demand: Demanded, wanted: Mapping[str, int], option: Option) -> bool:
+    """Tell whether an option's replica is among the least that must not be on spot."""
+    return not option.is_spot and _firm(demand, wanted) <= demand.least_firm
+
+
+def _firm(demand: Demanded, wanted: Mapping[str, int]) -> int:
+    return sum(wanted[option.name] for option in demand.options if not option.is_spot)
 
 
 def _is_spared(demand: Demanded, wanted: Mapping[str, int], option: Option) -> bool:
@@ -178,13 +140,17 @@ def _served(demand: Demanded, allocation: Allocation) -> float:
 def _buy_one(demand: Demanded, allocation: Allocation, ledger: Ledger) -> bool:
     """Buy one replica on the cheapest pool that takes it; tell whether the service may want another one."""
     enough = carried(demand.options, allocation.wanted, at_edge=True) >= demand.buy_rps
-    if allocation.total >= demand.least and enough:
+    lacks_firm = _firm(demand, allocation.wanted) < demand.least_firm
+    if allocation.total >= demand.least and enough and not lacks_firm:
         return False
     if allocation.total >= demand.most:
         _bite(allocation, Reason.MAXIMUM)
         return False
     refusals = []
-    for option in sorted(demand.options, key=lambda item: (not _can_reclaim(item, allocation), item.dearness)):
+    for option in sorted(
+        demand.options,
+        key=lambda item: (lacks_firm and item.is_spot, not _can_reclaim(item, allocation), item.dearness),
+    ):
         refusal = _refusal(option, allocation, ledger)
         if refusal is None:
             _add(option, allocation, ledger)
@@ -200,6 +166,7 @@ def _buy_one(demand: Demanded, allocation: Allocation, ledger: Ledger) -> bool:
 
 _WEIGHT = (
     Reason.HOURLY_CAP,
+    Reason.MONTHLY_CAP,
     Reason.POOLS_FULL,
     Reason.STUCK_PENDING,
     Reason.PRICE_UNKNOWN,

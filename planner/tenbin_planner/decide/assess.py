@@ -6,26 +6,34 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+from tenbin_spec.pools import CapacityType
 from tenbin_spec.reasons import Reason
 
-from tenbin_planner.decide import allocate, capacity, forecast, hold, need, replicas, signals
-from tenbin_planner.decide import memory as memories
+from tenbin_planner.decide import ahead, answers, budget, capacity, hold, need, outlook, replicas, rungs, signals, spot
 from tenbin_planner.decide.observation import Absent
+from tenbin_planner.decide.options import Demanded, Option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tenbin_spec.document import Document, DocumentService, DocumentWorkload
 
+    from tenbin_planner.decide.leads import LeadBelief
+    from tenbin_planner.decide.lookahead import Judged
     from tenbin_planner.decide.memory import Memory, ServiceMemory
     from tenbin_planner.decide.observation import Observation
+    from tenbin_planner.decide.recipe import Recipe
+    from tenbin_planner.demand import GatewayObservation
 
 WARM_AFTER_S = 30.0
 """Seconds of observed demand, or a lead time if that is longer, until which the declared workload counts too."""
-LONGEST_OBSERVED_S = 86_400.0
+STEP_S = 15.0
+"""Steps of the outlook."""
+IDLE_S = 300.0
+"""Without a request for so long, and two lead times, a service that may have no replica has none."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Assessment:
     """What is known of a service now."""
 
@@ -41,18 +49,24 @@ class Assessment:
     lead_s: float
     """The longest lead time among its pools."""
     hold_s: float
-    """For how long the need must have been lower before a replica is given up."""
+    """For how long the need must have been lower before a replica is given up, where candidates are not simulated."""
     ahead_s: float
     """Lead time and one tick: what is decided now serves until then."""
-    forecast: forecast.Forecast | None
+    outlook: outlook.Outlook | None
     is_warm: bool
     """Whether enough demand has been observed for the declared workload to count no more."""
     needed: need.Needed | None
-    demand: allocate.Demanded
+    demand: Demanded
     memory: ServiceMemory
     """What is to be remembered of it."""
     closed_until: Mapping[str, float]
     """When each workload that is closed opens again."""
+    look: ahead.Look | None = None
+    """Its search by simulated futures; None where it cannot be made."""
+    judged: Judged | None = None
+    """What the search found."""
+    held: str = ""
+    """Why the search's wish to grow is not followed; empty when it is."""
 
 
 def assess(
@@ -62,27 +76,46 @@ def assess(
     *,
     observation: Observation,
     memory: Memory,
+    beliefs: Mapping[str, LeadBelief],
     reader: signals.Reader,
+    recipe: Recipe,
 ) -> Assessment:
-    """Look at one service."""
+    """Look at one service, as far as its own state goes; `judge` looks ahead."""
     agreed = document.services[service]
     workloads = tuple(item for item in document.workloads if item.service == service)
     seen = signals.read(observation, service, [item.name for item in workloads], reader)
-    counts = _counts(document, workloads, observation, reader)
-    lead_s = float(max((document.pools[item.pool].lead_time_s for item in workloads), default=0))
-    ahead_s, hold_s = lead_s + document.planner.interval_s, hold.LEADS * lead_s
-    remembered = _remember(memory.service(service), agreed, seen, observation.at)
-    foreseen = _forecast(seen, remembered, agreed, at=observation.at, ahead_s=ahead_s)
+    counts = _counts(workloads, observation, beliefs, reader)
+    lead_s = max((beliefs[item.name].median_s for item in workloads), default=0.0)
+    interval_s = document.planner.interval_s
+    ahead_s, hold_s = lead_s + interval_s, hold.LEADS * lead_s
     known = _cheapest_capacity(workloads, capacities)
+    best = dict(known.best) if known is not None else {}
+    remembered = _remember(memory.service(service), agreed, seen, observation.gateway, service=service, best=best)
+    foreseen = _outlook(seen, remembered, agreed, at=observation.at, horizon_s=ahead.horizon_s(lead_s, interval_s))
+    if foreseen is not None and not recipe.forecast:
+        foreseen = _as_now(foreseen)
     needed = None
     if foreseen is not None and known is not None:
         needed = _needed(foreseen, agreed, seen, counts, known, lead_s=lead_s, ahead_s=ahead_s)
-        now, interval_s = observation.at, document.planner.interval_s
-        needs = hold.remember(remembered.needs, at=now, rate=needed.until_lead, hold_s=hold_s, interval_s=interval_s)
+        needs = hold.remember(
+            remembered.needs, at=observation.at, rate=needed.until_lead, hold_s=hold_s, interval_s=interval_s
+        )
         remembered = dataclasses.replace(remembered, needs=needs)
-    is_warm = remembered.observed_s >= max(lead_s, WARM_AFTER_S)
+    is_warm = remembered.demand.observed_s >= max(lead_s, WARM_AFTER_S)
     buy, keep = _rates(agreed, seen, needed, remembered, is_warm=is_warm, is_known=known is not None, hold_s=hold_s)
-    options = tuple(_option(item, capacities, counts, memory, observation.at) for item in workloads)
+    options = tuple(
+        _option(
+            document,
+            item,
+            capacities.get(item.name) if item.profile is not None else None,
+            counts.get(item.name),
+            memory,
+            lead_s=lead_s,
+            is_closed=memory.workload(item.name).closed_until > observation.at,
+            rank=None if recipe.pool_choice else index,
+        )
+        for index, item in enumerate(workloads)
+    )
     return Assessment(
         at=observation.at,
         service=service,
@@ -94,62 +127,78 @@ def assess(
         lead_s=lead_s,
         hold_s=hold_s,
         ahead_s=ahead_s,
-        forecast=foreseen,
+        outlook=foreseen,
         is_warm=is_warm,
         needed=needed,
-        demand=_demanded(agreed, service, options, buy_rps=buy, keep_rps=keep),
+        demand=Demanded(
+            service=service,
+            buy_rps=buy,
+            keep_rps=keep,
+            least=_least(agreed, seen, lead_s),
+            most=agreed.replicas.max,
+            options=options,
+            least_firm=agreed.replicas.on_demand_min,
+        ),
         memory=remembered,
         closed_until={item.name: memory.workload(item.name).closed_until for item in workloads},
     )
 
 
-def _demanded(
-    agreed: DocumentService, service: str, options: tuple[allocate.Option, ...], *, buy_rps: float, keep_rps: float
-) -> allocate.Demanded:
-    return allocate.Demanded(
-        service=service,
-        buy_rps=buy_rps,
-        keep_rps=keep_rps,
-        least=agreed.replicas.min,
-        most=agreed.replicas.max,
-        options=options,
-    )
-
-
 def _counts(
-    document: Document, workloads: tuple[DocumentWorkload, ...], observation: Observation, reader: signals.Reader
+    workloads: tuple[DocumentWorkload, ...],
+    observation: Observation,
+    beliefs: Mapping[str, LeadBelief],
+    reader: signals.Reader,
 ) -> dict[str, replicas.Counts]:
     found = {}
     for item in workloads:
         raw = observation.workloads.get(item.name)
         state = None if raw is None else signals.workload(raw, reader)
         if state is not None:
-            lead_s = document.pools[item.pool].lead_time_s
-            found[item.name] = replicas.count(state, state.wanted, lead_s=lead_s)
+            found[item.name] = replicas.count(state, state.wanted, lead=beliefs[item.name])
     return found
 
 
-def _remember(before: ServiceMemory, agreed: DocumentService, seen: signals.Signals, at: float) -> ServiceMemory:
+def _remember(
+    before: ServiceMemory,
+    agreed: DocumentService,
+    seen: signals.Signals,
+    gateway: GatewayObservation,
+    *,
+    service: str,
+    best: Mapping[str, float],
+) -> ServiceMemory:
     input_step, output_step = capacity.length_steps(agreed.workload, seen.lengths, before)
-    bins, new = dict(before.bins), 0
-    if not isinstance(seen.demand, Absent):
-        bins, new = forecast.remember(seen.demand.arrivals, bins, at=at)
+    before = dataclasses.replace(before, input_step=input_step, output_step=output_step)
+    if isinstance(seen.demand, Absent):
+        return before
+    classes = gateway.service(service)
     return dataclasses.replace(
         before,
-        bins=bins,
-        observed_s=min(before.observed_s + new * memories.BIN_S, LONGEST_OBSERVED_S),
-        input_step=input_step,
-        output_step=output_step,
+        demand=outlook.learn(before.demand, seen.demand.arrivals, at=gateway.at),
+        lengths=answers.learn(before.lengths, classes, declared=agreed.workload.output_tokens),
+        budget=budget.learn(before.budget, classes, agreed.slo.classes, best, at=gateway.at),
     )
 
 
-def _forecast(
-    seen: signals.Signals, memory: ServiceMemory, agreed: DocumentService, *, at: float, ahead_s: float
-) -> forecast.Forecast | None:
+def _outlook(
+    seen: signals.Signals, memory: ServiceMemory, agreed: DocumentService, *, at: float, horizon_s: float
+) -> outlook.Outlook | None:
     if isinstance(seen.demand, Absent):
         return None
-    floor_rps = agreed.workload.requests_per_second.expected
-    return forecast.forecast(seen.demand.arrivals, memory.bins, at=at, horizon_s=ahead_s, floor_rps=floor_rps)
+    declared = agreed.workload.requests_per_second
+    prior = outlook.Prior(expected_rps=declared.expected, peak_rps=declared.peak)
+    return outlook.outlook(memory.demand, at=at, horizon_s=horizon_s, step_s=STEP_S, prior=prior)
+
+
+def _as_now(foreseen: outlook.Outlook) -> outlook.Outlook:
+    """Return an outlook on which nothing changes."""
+    return dataclasses.replace(
+        foreseen,
+        centre=foreseen.centre * 0 + foreseen.centre[0],
+        spread=foreseen.spread * 0 + foreseen.spread[0],
+        table=foreseen.table * 0 + foreseen.table[0],
+    )
 
 
 def _cheapest_capacity(
@@ -162,7 +211,7 @@ def _cheapest_capacity(
 
 
 def _needed(
-    foreseen: forecast.Forecast,
+    foreseen: outlook.Outlook,
     agreed: DocumentService,
     seen: signals.Signals,
     counts: Mapping[str, replicas.Counts],
@@ -180,7 +229,6 @@ def _needed(
     ]
     return need.needed(
         foreseen,
-        peak_rps=agreed.workload.requests_per_second.peak,
         lead_s=ahead_s,
         drain_s=max(_patience_s(agreed), need.DRAIN_LEADS * lead_s),
         backlog=_backlog(seen, ready * known.slots),
@@ -203,6 +251,14 @@ def _backlog(seen: signals.Signals, slots: int) -> int:
     return max(beyond, seen.waiting or 0)
 
 
+def _least(agreed: DocumentService, seen: signals.Signals, lead_s: float) -> int:
+    """Return the least replicas: the agreed minimum, and one while a service that may have none is asked for."""
+    if agreed.replicas.min > 0 or isinstance(seen.demand, Absent):
+        return agreed.replicas.min
+    lately = seen.demand.arrivals[-int(max(IDLE_S, 2 * lead_s)) :]
+    return 1 if seen.demand.in_flight or any(lately) else 0
+
+
 def _rates(
     agreed: DocumentService,
     seen: signals.Signals,
@@ -218,20 +274,23 @@ def _rates(
         return 0.0, math.inf
     declared = 0.0 if is_warm else agreed.workload.requests_per_second.expected
     if needed is None:
-        return (declared if memory.observed_s == 0 or not isinstance(seen.demand, Absent) else 0.0), math.inf
+        return (declared if memory.demand.observed_s == 0 or not isinstance(seen.demand, Absent) else 0.0), math.inf
     keep = hold.keep_for(memory.needs, hold_s=hold_s) if is_warm else math.inf
     buy = max(needed.at_lead, declared)
     return buy, max(buy, keep)
 
 
 def _option(
+    document: Document,
     item: DocumentWorkload,
-    capacities: Mapping[str, capacity.FleetCapacity],
-    counts: Mapping[str, replicas.Counts],
+    known: capacity.FleetCapacity | None,
+    counted: replicas.Counts | None,
     memory: Memory,
-    at: float,
-) -> allocate.Option:
-    counted = counts.get(item.name)
+    *,
+    lead_s: float,
+    is_closed: bool,
+    rank: int | None,
+) -> Option:
     closed = None
     if item.profile is None:
         closed = Reason.PROFILE_UNKNOWN
@@ -239,19 +298,29 @@ def _option(
         closed = Reason.PRICE_UNKNOWN
     elif counted is None:
         closed = Reason.NO_SIGNAL
-    elif counted.stuck or memory.workload(item.name).closed_until > at:
+    elif counted.stuck or is_closed:
         closed = Reason.STUCK_PENDING
     counted = counted or replicas.NONE
-    return allocate.Option(
+    is_spot = document.pools[item.pool].capacity_type is CapacityType.SPOT
+    risk = spot.belief(memory.spot, item.pool).expected_cost_factor(lead_s) if is_spot else 1.0
+    return Option(
         name=item.name,
         pool=item.pool,
         accelerators=item.accelerators,
         hourly_usd=item.hourly_usd,
-        capacity=capacities.get(item.name) if item.profile is not None else None,
+        capacity=known,
         max_replicas=item.max_replicas,
         closed=closed,
         current=counted.current,
         ready=counted.ready,
         reclaimable=counted.draining,
         stuck=counted.stuck,
+        is_spot=is_spot,
+        risk_factor=risk,
+        rank=rank,
     )
+
+
+def ladder(seen: Assessment) -> rungs.Ladder:
+    """Return the fleets among which a service chooses."""
+    return rungs.Ladder(options=seen.demand.options, least_firm=seen.demand.least_firm)

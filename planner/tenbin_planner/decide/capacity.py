@@ -81,6 +81,8 @@ class FleetCapacity:
     """Class that binds."""
     infeasible: tuple[str, ...]
     """In words, each objective that not even an empty replica keeps."""
+    best: tuple[tuple[str, float], ...] = ()
+    """Share of good requests that an almost empty replica reaches, for each class whose target is above it."""
 
     def per_replica(self, replicas: float, *, at_edge: bool = False) -> float:
         """Return what each of `replicas` replicas does; one replica's rate for fewer than one."""
@@ -156,7 +158,7 @@ def fleet_capacity(profile: EngineProfile, wanted: Traffic) -> FleetCapacity:
     lengths, limits = wanted.lengths, profile.limits
     bound = capacity.rate_bound(profile, lengths)
     simulated = _Simulations(profile, wanted, bound)
-    aims, infeasible = _aims(simulated, wanted.objectives)
+    aims, infeasible, best = _aims(simulated, wanted.objectives)
     sizes = tuple(size for size in SIZES if size <= max(wanted.largest, 1))
     found = [_rate(simulated, size, aims, burn=1.0) for size in sizes]
     edges = [_rate(simulated, size, aims, burn=EDGE_BURN) for size in sizes]
@@ -170,6 +172,7 @@ def fleet_capacity(profile: EngineProfile, wanted: Traffic) -> FleetCapacity:
         slots=max(1, min(limits.max_num_seqs, limits.kv_tokens // mean_tokens)),
         binding=found[-1][1],
         infeasible=infeasible,
+        best=best,
     )
 
 
@@ -209,22 +212,23 @@ class _Simulations:
 
 def _aims(
     simulated: _Simulations, objectives: tuple[tuple[str, Objective], ...]
-) -> tuple[dict[str, _Aim], tuple[str, ...]]:
-    """Return the share of good requests to size for by class, and what is infeasible."""
+) -> tuple[dict[str, _Aim], tuple[str, ...], tuple[tuple[str, float], ...]]:
+    """Return the share of good requests to size for by class, what is infeasible, and what is reached there."""
     light = simulated.shares(1, simulated.bound * LIGHT)
-    aims, infeasible = {}, []
+    aims, infeasible, best = {}, [], []
     for name, objective in objectives:
         target, budget = float(objective.target), float(objective.error_budget)
         if light[name] >= target:
             aims[name] = _Aim(best=1.0, budget=budget)
             continue
+        best.append((name, light[name]))
         infeasible.append(
             f"class {name}: an almost empty replica keeps {light[name]:.1%} of requests within the thresholds,"
             f" the target is {target:.4g}"
         )
         if light[name] >= HOPELESS:
             aims[name] = _Aim(best=light[name], budget=budget)
-    return aims, tuple(infeasible)
+    return aims, tuple(infeasible), tuple(best)
 
 
 def _rate(simulated: _Simulations, size: int, aims: Mapping[str, _Aim], *, burn: float) -> tuple[float, str]:

@@ -5,21 +5,31 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from tenbin_planner.decide import replicas, signals
+from tenbin_planner.decide import leads, replicas, signals
 from tenbin_planner.decide.memory import Memory, WorkloadMemory
 from tenbin_planner.decide.observation import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tenbin_spec.document import Document
 
+    from tenbin_planner.decide.leads import LeadBelief
     from tenbin_planner.decide.observation import Observation
 
 LONGEST_S = 3600.0
 """A pool is tried again after this at the latest."""
 
 
-def update(document: Document, observation: Observation, memory: Memory) -> Memory:
-    """Return the memory with each workload closed or opened by what its replicas do; those that are gone leave it."""
+def update(document: Document, observation: Observation, memory: Memory, beliefs: Mapping[str, LeadBelief]) -> Memory:
+    """Return the memory with each workload closed or opened by what its replicas do; those that are gone leave it.
+
+    Args:
+        document: the agreement.
+        observation: the world now.
+        memory: of the decision before.
+        beliefs: of lead times, by workload.
+    """
     workloads = {}
     for item in document.workloads:
         before = memory.workload(item.name)
@@ -28,10 +38,10 @@ def update(document: Document, observation: Observation, memory: Memory) -> Memo
         if state is None:
             workloads[item.name] = before
             continue
-        lead_s = document.pools[item.pool].lead_time_s
-        stuck = replicas.count(state, state.wanted, lead_s=lead_s).stuck
+        lead = beliefs[item.name]
+        stuck = replicas.count(state, state.wanted, lead=lead).stuck
         workloads[item.name] = (
-            _closed(before, observation.at, replicas.stuck_after_s(lead_s))
+            _closed(before, observation.at, leads.stuck_after_s(lead))
             if stuck
             else (_opened(before, observation.at, has_ready=state.count(Phase.READY) > 0))
         )

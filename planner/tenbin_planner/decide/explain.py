@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tenbin_spec.quantities import money_text
 from tenbin_spec.reasons import Reason
 
-from tenbin_planner.decide import allocate
+from tenbin_planner.decide import allocate, feasible
 from tenbin_planner.decide.observation import Absent
 from tenbin_planner.decide.plan import Because
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tenbin_planner.decide.assess import Assessment
     from tenbin_planner.decide.memory import Memory
+    from tenbin_planner.decide.options import Option
 
 UNKNOWN = {
     Reason.PROFILE_UNKNOWN: "no engine profile is known for this pool, so nothing is bought here",
@@ -25,7 +26,7 @@ UNKNOWN = {
     Reason.NO_SIGNAL: "the cluster has no such workload, so nothing can be bought here",
 }
 
-_SHRINKING = (Reason.SCALE_DOWN, Reason.HOURLY_CAP, Reason.MAXIMUM, Reason.POOLS_FULL)
+_SHRINKING = (Reason.SCALE_DOWN, Reason.HOURLY_CAP, Reason.MONTHLY_CAP, Reason.MAXIMUM, Reason.POOLS_FULL)
 
 
 def service(document: Document, seen: Assessment, given: allocate.Allocation) -> tuple[Because, ...]:
@@ -66,7 +67,7 @@ def workload(
     return main
 
 
-def _stuck_text(document: Document, seen: Assessment, item: DocumentWorkload, option: allocate.Option) -> str:
+def _stuck_text(document: Document, seen: Assessment, item: DocumentWorkload, option: Option) -> str:
     lead_s = document.pools[item.pool].lead_time_s
     if option.stuck:
         return f"{option.stuck} pending for longer than the lead time of {lead_s} s allows; another pool is tried"
@@ -76,14 +77,15 @@ def _stuck_text(document: Document, seen: Assessment, item: DocumentWorkload, op
 
 def _obstacles(document: Document, seen: Assessment, given: allocate.Allocation) -> Iterator[Because]:
     """Yield what keeps the service from what it needs."""
-    carried = allocate.carried(seen.demand.options, given.wanted, at_edge=True)
-    share = f"{given.total} replicas carry {carried:.2f} of {seen.demand.buy_rps:.2f} requests/s"
+    share = _share_text(seen, given) if given.bitten else ""
     if seen.capacity is not None and seen.capacity.infeasible:
         yield Because(reason=Reason.INFEASIBLE, detail="; ".join(seen.capacity.infeasible))
     for reason in given.bitten:
         match reason:
             case Reason.HOURLY_CAP:
                 yield Because(reason=reason, detail=f"{_caps_text(document, seen)}: {share}")
+            case Reason.MONTHLY_CAP:
+                yield Because(reason=reason, detail=f"{_months_text(document, seen)}: {share}")
             case Reason.MAXIMUM:
                 yield Because(reason=reason, detail=f"at most {seen.demand.most} replicas are allowed: {share}")
             case Reason.POOLS_FULL:
@@ -92,6 +94,26 @@ def _obstacles(document: Document, seen: Assessment, given: allocate.Allocation)
                 yield Because(reason=reason, detail=f"its pools give no nodes: {share}")
             case _:
                 yield Because(reason=reason, detail=f"{UNKNOWN[reason]}: {share}")
+
+
+def _share_text(seen: Assessment, given: allocate.Allocation) -> str:
+    """Say what the replicas that there are keep of what is needed."""
+    if seen.look is None or seen.judged is None:
+        carried = allocate.carried(seen.demand.options, given.wanted, at_edge=True)
+        return f"{given.total} replicas carry {carried:.2f} of {seen.demand.buy_rps:.2f} requests/s"
+    text = f"{given.total} replicas where {seen.judged.count} are worth their price"
+    found = feasible.nearest(seen.look.search, given.total, seen.agreed.slo.classes)
+    missed = [str(item) for item in found if not item.is_kept]
+    return f"{text}; nearest feasible: {'; '.join(missed)}" if missed else text
+
+
+def _months_text(document: Document, seen: Assessment) -> str:
+    texts = []
+    if document.cost.monthly_usd is not None:
+        texts.append(f"{money_text(document.cost.monthly_usd)} USD for the stack")
+    if seen.agreed.cost is not None and seen.agreed.cost.monthly_usd is not None:
+        texts.append(f"{money_text(seen.agreed.cost.monthly_usd)} USD for the service")
+    return "the month's cap is " + " and ".join(texts)
 
 
 def _caps_text(document: Document, seen: Assessment) -> str:
@@ -113,9 +135,11 @@ def _main(seen: Assessment, given: allocate.Allocation) -> Because:
         return _growth(seen) or minimum
     demand = _demand_text(seen)
     if after < before:
-        detail = f"{demand}, and no more was needed over the last {seen.hold_s:.0f} s"
+        detail = demand if seen.judged else f"{demand}, and no more was needed over the last {seen.hold_s:.0f} s"
         return Because(reason=Reason.SCALE_DOWN, detail=detail)
-    if _has_spare(seen, given):
+    if seen.held:
+        return Because(reason=Reason.HOLD, detail=f"{demand}; {seen.held}")
+    if seen.judged is None and _has_spare(seen, given):
         return Because(reason=Reason.HOLD, detail=f"{demand}; fewer are not safe until {seen.hold_s:.0f} s agree")
     return minimum if after <= seen.demand.least else Because(reason=Reason.STEADY, detail=demand)
 
@@ -140,11 +164,23 @@ def _growth(seen: Assessment) -> Because | None:
     if seen.needed is None or carried >= seen.demand.buy_rps:
         return None
     demand = _demand_text(seen)
+    if seen.judged is not None:
+        return _growth_ahead(seen, demand)
     if carried >= seen.demand.buy_rps - seen.needed.backlog_rps:
         waiting = (
             f"{seen.needed.backlog} requests wait, {seen.needed.backlog_at_lead:.0f} still in {seen.ahead_s:.0f} s"
         )
         return Because(reason=Reason.BACKLOG, detail=f"{waiting}; {demand}")
+    return Because(reason=Reason.FORECAST, detail=demand)
+
+
+def _growth_ahead(seen: Assessment, demand: str) -> Because:
+    stop = seen.memory.stop
+    if stop is not None and 0 <= seen.at - stop.at < seen.lead_s:
+        detail = f"{demand}; up to {stop.rate:.2f} were expected when replicas were given up"
+        return Because(reason=Reason.FORECAST_MISS, detail=detail)
+    if seen.needed is not None and seen.needed.backlog:
+        return Because(reason=Reason.BACKLOG, detail=f"{seen.needed.backlog} requests wait; {demand}")
     return Because(reason=Reason.FORECAST, detail=demand)
 
 
@@ -169,13 +205,31 @@ def _has_spare(seen: Assessment, given: allocate.Allocation) -> bool:
 
 
 def _demand_text(seen: Assessment) -> str:
-    if seen.forecast is None or seen.needed is None or seen.capacity is None:
+    if seen.outlook is None or seen.needed is None or seen.capacity is None:
         return "nothing is known"
+    if seen.judged is not None:
+        return _judged_text(seen)
     size = max(1, seen.capacity.replicas_for(seen.needed.at_lead))
     return (
-        f"{seen.needed.at_lead:.2f} requests/s to be served in {seen.ahead_s:.0f} s ({seen.forecast.level:.2f} now),"
+        f"{seen.needed.at_lead:.2f} requests/s to be served in {seen.ahead_s:.0f} s ({seen.outlook.median[0]:.2f} now),"
         f" a replica serves {seen.capacity.per_replica(size):.2f}"
     )
+
+
+def _judged_text(seen: Assessment) -> str:
+    assert seen.outlook is not None  # noqa: S101 - of the judged ones
+    assert seen.judged is not None  # noqa: S101 - of the judged ones
+    assert seen.look is not None  # noqa: S101 - of the judged ones
+    found = seen.judged
+    saved = found.saved_misses
+    text = (
+        f"{seen.outlook.quantile(seen.ahead_s, 0.5):.2f} requests/s expected in {seen.ahead_s:.0f} s"
+        f" ({seen.outlook.median[0]:.2f} now); with {found.count} replicas {found.misses:.1f} of"
+        f" {found.requests:.0f} requests are expected to miss"
+    )
+    if saved is not None:
+        text += f", {abs(saved):.1f} {'fewer' if saved > 0 else 'more'} than with what runs"
+    return f"{text}, at {max(seen.look.miss_usd.values()):.4f} USD a miss ({seen.look.pace:.1f} times the usual)"
 
 
 def _remarks(seen: Assessment) -> Iterator[Because]:

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 from tenbin_spec.reasons import Reason
 
+from tenbin_planner.decide.spending import STACK
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tenbin_planner.decide.allocate import Allocation, Demanded
+    from tenbin_planner.decide.allocate import Allocation
+    from tenbin_planner.decide.options import Demanded
 
 ZERO = Decimal(0)
 
@@ -47,6 +50,7 @@ class Ledger:
         pool_accelerators: Mapping[str, int],
         stack_cap: Decimal,
         service_caps: Mapping[str, Decimal],
+        monthly: frozenset[str] = frozenset(),
     ) -> None:
         """Open the books.
 
@@ -55,11 +59,13 @@ class Ledger:
             pool_accelerators: accelerators that each pool has at most.
             stack_cap: USD per hour over all services.
             service_caps: USD per hour of each service that has a cap of its own.
+            monthly: of these caps, those that pace a month; `spending.STACK` is the stack's.
         """
         self._accounts = dict(sorted(accounts.items()))
         self._pool_accelerators = pool_accelerators
         self._stack_cap = stack_cap
         self._service_caps = service_caps
+        self._monthly = monthly
         self._wanted = dict.fromkeys(self._accounts, 0)
         self._lost = {name: account.lost for name, account in self._accounts.items()}
 
@@ -91,20 +97,32 @@ class Ledger:
         if account.hourly_usd is None:
             return Reason.PRICE_UNKNOWN
         if self._billed(more) > self._stack_cap:
-            return Reason.HOURLY_CAP
+            return self.cap_reason(STACK)
         cap = self._service_caps.get(account.service)
         if cap is not None and self._billed(more, account.service) > cap:
-            return Reason.HOURLY_CAP
+            return self.cap_reason(account.service)
         return None
+
+    def cap_reason(self, payer: str) -> Reason:
+        """Return the name of a payer's cap: the hour's, or the month's where that one is lower."""
+        return Reason.MONTHLY_CAP if payer in self._monthly else Reason.HOURLY_CAP
+
+    def room_usd(self) -> Decimal:
+        """Return the USD per hour that the stack may spend at most."""
+        return self._stack_cap
+
+    def own_cap(self, service: str) -> Decimal | None:
+        """Return the USD per hour that a service may spend at most; None where it has no cap of its own."""
+        return self._service_caps.get(service)
 
     def enforce(self, demands: Sequence[Demanded], given: Mapping[str, Allocation]) -> None:
         """Take replicas away, the dearest first, until pools hold them and no cap is exceeded."""
         for demand in demands:
             cap = self._service_caps.get(demand.service)
             while cap is not None and self.hourly_usd(demand.service) > cap:
-                self._take_one([demand], given, Reason.HOURLY_CAP)
+                self._take_one([demand], given, self.cap_reason(demand.service))
         while self.hourly_usd() > self._stack_cap:
-            self._take_one(demands, given, Reason.HOURLY_CAP)
+            self._take_one(demands, given, self.cap_reason(STACK))
         for pool, most in sorted(self._pool_accelerators.items()):
             while self._wanted_accelerators(pool) > most:
                 self._take_one(demands, given, Reason.POOLS_FULL, pool)

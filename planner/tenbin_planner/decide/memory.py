@@ -7,11 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-VERSION = 1
-BIN_S = 5
-"""Length of a remembered bin of arrivals, in seconds."""
-MOST_BINS = 360
-"""Bins remembered per service: half an hour."""
+from tenbin_planner.decide import answers, budget, leads, outlook, spending, spot
+
+VERSION = 2
 MOST_NEEDS = 400
 """Ticks whose need is remembered per service."""
 
@@ -26,18 +24,29 @@ class Need:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Stop:
+    """The last time that replicas of a service were given up, and what was expected then."""
+
+    at: float
+    rate: float
+    """Requests per second that were not expected to be exceeded."""
+    output_tokens: float
+    """Mean length of answers."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ServiceMemory:
     """What is remembered of a service."""
 
-    bins: Mapping[int, int] = dataclasses.field(default_factory=dict)
-    """Arrivals in each complete bin, by the bin's start divided by `BIN_S`; a missing bin is unknown."""
+    demand: outlook.DemandMemory = dataclasses.field(default_factory=outlook.empty)
+    lengths: answers.LengthsMemory = dataclasses.field(default_factory=answers.LengthsMemory)
+    budget: budget.BudgetMemory = dataclasses.field(default_factory=budget.BudgetMemory)
     needs: tuple[Need, ...] = ()
     """Oldest first."""
-    observed_s: float = 0.0
-    """Seconds for which demand has been observed, over all lives of the planner, up to a day."""
     input_step: int = 0
     """Observed input lengths as steps from the declared ones; see `capacity.LENGTH_STEP`."""
     output_step: int = 0
+    stop: Stop | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,6 +69,9 @@ class Memory:
     """Time of the last decision; 0 before the first."""
     services: Mapping[str, ServiceMemory] = dataclasses.field(default_factory=dict)
     workloads: Mapping[str, WorkloadMemory] = dataclasses.field(default_factory=dict)
+    leads: leads.LeadMemory = dataclasses.field(default_factory=leads.LeadMemory)
+    spot: spot.SpotMemory = dataclasses.field(default_factory=spot.SpotMemory)
+    spending: spending.SpendingMemory = dataclasses.field(default_factory=spending.SpendingMemory)
 
     def service(self, name: str) -> ServiceMemory:
         """Return what is remembered of a service."""
@@ -76,15 +88,20 @@ class Memory:
             "at": self.at,
             "services": {
                 name: {
-                    "bins": {str(start): count for start, count in sorted(item.bins.items())},
+                    "demand": item.demand.to_plain(),
+                    "lengths": item.lengths.to_plain(),
+                    "budget": item.budget.to_plain(),
                     "needs": [[need.at, need.rate] for need in item.needs],
-                    "observed_s": item.observed_s,
                     "input_step": item.input_step,
                     "output_step": item.output_step,
+                    "stop": None if item.stop is None else dataclasses.asdict(item.stop),
                 }
                 for name, item in sorted(self.services.items())
             },
             "workloads": {name: dataclasses.asdict(item) for name, item in sorted(self.workloads.items())},
+            "leads": self.leads.to_plain(),
+            "spot": self.spot.to_plain(),
+            "spending": self.spending.to_plain(),
         }
 
 
@@ -95,7 +112,8 @@ def merge(saved: Memory, own: Memory | None) -> Memory:
     services = {
         name: dataclasses.replace(
             saved.service(name),
-            bins=dict(sorted({**saved.service(name).bins, **own.service(name).bins}.items())[-MOST_BINS:]),
+            demand=outlook.merge(saved.service(name).demand, own.service(name).demand),
+            lengths=own.service(name).lengths if name in own.services else saved.service(name).lengths,
             needs=max(saved.service(name).needs, own.service(name).needs, key=_last),
         )
         for name in sorted({*saved.services, *own.services})
@@ -120,18 +138,26 @@ def from_plain(plain: Mapping[str, Any]) -> Memory:
             at=_finite(plain["at"]),
             services={str(name): _service(item) for name, item in plain["services"].items()},
             workloads={str(name): _workload(item) for name, item in plain["workloads"].items()},
+            leads=leads.from_plain(plain["leads"]),
+            spot=spot.from_plain(plain["spot"]),
+            spending=spending.from_plain(plain["spending"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"memory is not of the shape that this program writes: {error!r}") from error
 
 
 def _service(plain: Mapping[str, Any]) -> ServiceMemory:
+    stop = plain["stop"]
     return ServiceMemory(
-        bins={int(start): int(_finite(count)) for start, count in plain["bins"].items()},
+        demand=outlook.from_plain(plain["demand"]),
+        lengths=answers.from_plain(plain["lengths"]),
+        budget=budget.from_plain(plain["budget"]),
         needs=tuple(Need(at=_finite(at), rate=_finite(rate)) for at, rate in plain["needs"]),
-        observed_s=_finite(plain["observed_s"]),
         input_step=int(plain["input_step"]),
         output_step=int(plain["output_step"]),
+        stop=None
+        if stop is None
+        else Stop(at=_finite(stop["at"]), rate=_finite(stop["rate"]), output_tokens=_finite(stop["output_tokens"])),
     )
 
 

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tenbin_planner.decide.forecast import Forecast
+    from tenbin_planner.decide.outlook import Outlook
 
 STEP_S = 1.0
 """Time step of the backlog's projection."""
 MOST_STEPS = 600
+PLANNED_SHARE = 0.84
+"""Quantile of demand that is planned for where candidates are not judged by simulation: a standard deviation above."""
 DRAIN_LEADS = 1.0
 """Lead times in which a backlog is to be worked off, where that is longer than the TTFT threshold."""
 
@@ -53,39 +55,40 @@ class Needed:
     """The part of the rates that works these off."""
 
 
-def needed(
-    forecast: Forecast, *, peak_rps: float, lead_s: float, drain_s: float, backlog: int, supplies: Sequence[Supply]
-) -> Needed:
+def planned_rps(outlook: Outlook, ahead_s: float) -> float:
+    """Return the rate in requests per second at now + `ahead_s` that is planned for."""
+    return outlook.quantile(ahead_s, PLANNED_SHARE)
+
+
+def needed(outlook: Outlook, *, lead_s: float, drain_s: float, backlog: int, supplies: Sequence[Supply]) -> Needed:
     """Return what a service needs.
 
     Args:
-        forecast: of its demand.
-        peak_rps: declared peak of its demand.
+        outlook: of its demand.
         lead_s: until replicas asked for now serve, plus one tick, since the next decision comes so much later.
         drain_s: time in which a backlog is to be worked off.
         backlog: requests that wait now.
         supplies: replicas that serve or will serve.
     """
-    left = _backlog_at(forecast, peak_rps, lead_s, backlog, supplies)
+    left = _backlog_at(outlook, lead_s, backlog, supplies)
     extra = left / drain_s
-    ahead = forecast.planned(lead_s, peak_rps)
+    ahead = planned_rps(outlook, lead_s)
     return Needed(
         at_lead=ahead + extra,
-        until_lead=max(forecast.planned(0.0, peak_rps), ahead) + extra,
+        until_lead=max(planned_rps(outlook, 0.0), ahead) + extra,
         backlog=backlog,
         backlog_at_lead=left,
         backlog_rps=extra,
     )
 
 
-def _backlog_at(
-    forecast: Forecast, peak_rps: float, lead_s: float, backlog: float, supplies: Sequence[Supply]
-) -> float:
+def _backlog_at(outlook: Outlook, lead_s: float, backlog: float, supplies: Sequence[Supply]) -> float:
+    rates = outlook.median
     steps = max(1, min(MOST_STEPS, math.ceil(lead_s / STEP_S)))
     length = lead_s / steps
     left = float(backlog)
     for step in range(steps):
         middle = (step + 0.5) * length
         bound = sum(supply.bound_rps for supply in supplies if supply.from_s <= middle)
-        left = max(0.0, left + (forecast.expected(middle, peak_rps) - bound) * length)
+        left = max(0.0, left + (float(rates[min(int(middle / outlook.step_s), rates.size - 1)]) - bound) * length)
     return left

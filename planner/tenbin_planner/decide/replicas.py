@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from tenbin_planner.decide import leads
 from tenbin_planner.decide.observation import Phase
 
 if TYPE_CHECKING:
+    from tenbin_planner.decide.leads import LeadBelief
     from tenbin_planner.decide.observation import ReplicaState, WorkloadState
-
-STUCK_AFTER_LEADS = 3
-"""A replica that has not come after this many lead times comes no more."""
-SHORTEST_STUCK_S = 60.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,12 +41,7 @@ class Counts:
 NONE = Counts(told=0, ready=0, starting_s=(), draining=0, stuck=0, lost=0, leaving=0, existing=0)
 
 
-def stuck_after_s(lead_s: float) -> float:
-    """Return the age in seconds at which a starting replica counts as stuck."""
-    return max(STUCK_AFTER_LEADS * lead_s, SHORTEST_STUCK_S)
-
-
-def count(state: WorkloadState, told: int, *, lead_s: float) -> Counts:
+def count(state: WorkloadState, told: int, *, lead: LeadBelief) -> Counts:
     """Count the replicas of a workload.
 
     The cluster acts on a count with a delay: replicas that it is still to make are as good as starting ones, and of
@@ -57,11 +50,11 @@ def count(state: WorkloadState, told: int, *, lead_s: float) -> Counts:
     Args:
         state: what was observed.
         told: count that the cluster is told to run.
-        lead_s: lead time of the pool, in seconds.
+        lead: what is believed of the lead time.
     """
     starting = [replica for replica in state.replicas if replica.phase is Phase.STARTING]
-    stuck = [replica for replica in starting if _is_stuck(replica, lead_s)]
-    waiting = sorted(_left_s(replica, lead_s) for replica in starting if not _is_stuck(replica, lead_s))
+    stuck = [replica for replica in starting if _is_stuck(replica, lead)]
+    waiting = sorted(lead.left_s(replica.since_s) for replica in starting if not _is_stuck(replica, lead))
     lost = state.count(Phase.LOST)
     ready = min(state.count(Phase.READY), told)
     room = told - ready
@@ -74,7 +67,7 @@ def count(state: WorkloadState, told: int, *, lead_s: float) -> Counts:
     return Counts(
         told=told,
         ready=ready,
-        starting_s=(*waiting, *(lead_s for _ in range(missing))),
+        starting_s=(*waiting, *(lead.median_s for _ in range(missing))),
         draining=draining,
         stuck=min(len(stuck), room),
         lost=counted_lost,
@@ -86,11 +79,5 @@ def count(state: WorkloadState, told: int, *, lead_s: float) -> Counts:
     )
 
 
-def _is_stuck(replica: ReplicaState, lead_s: float) -> bool:
-    return replica.since_s > stuck_after_s(lead_s)
-
-
-def _left_s(replica: ReplicaState, lead_s: float) -> float:
-    """Return the seconds until a replica serves; one that is late is expected in half of the time it is late."""
-    late = replica.since_s - lead_s
-    return -late if late < 0 else late / 2
+def _is_stuck(replica: ReplicaState, lead: LeadBelief) -> bool:
+    return replica.since_s > leads.stuck_after_s(lead)

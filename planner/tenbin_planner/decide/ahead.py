@@ -1,0 +1,199 @@
+"""From what is seen of a service to the search for its best fleet: futures, replicas and the price of a miss."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tenbin_planner.decide import answers, budget, futures, lookahead, spot
+from tenbin_planner.decide.rungs import Ladder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from tenbin_spec.document import DocumentService, DocumentWorkload
+
+    from tenbin_planner.decide.leads import LeadBelief
+    from tenbin_planner.decide.memory import Memory, ServiceMemory
+    from tenbin_planner.decide.outlook import Outlook
+    from tenbin_planner.decide.replicas import Counts
+    from tenbin_planner.decide.signals import Signals
+    from tenbin_planner.demand import ClassObservation
+
+SHORTEST_HOLD_S = 120.0
+"""A replica is kept for a lead time, but for so long at least: less would not pay its start."""
+SHORTEST_DRAIN_S, LONGEST_DRAIN_S = 5.0, 900.0
+TOKEN_S = 0.03
+"""Time of a token where no answer has been seen yet."""
+
+
+def horizon_s(lead_s: float, interval_s: float) -> float:
+    """Return how far ahead is looked: until replicas asked for at the next tick serve, and one hold."""
+    return lead_s + interval_s + max(lead_s, SHORTEST_HOLD_S)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Look:
+    """A service's search, and what else is known ahead."""
+
+    search: lookahead.Search
+    ladder: Ladder
+    miss_usd: Mapping[str, float]
+    pace: float
+    """By how much its dearest miss is dearer than usual, for being behind its error budget; below 1 ahead of it."""
+    output_tokens: float
+    """Mean length of answers that begin now."""
+
+
+def look(
+    agreed: DocumentService,
+    workloads: Sequence[DocumentWorkload],
+    *,
+    ladder: Ladder,
+    outlook: Outlook,
+    seen: Sequence[ClassObservation],
+    signals: Signals,
+    counts: Mapping[str, Counts],
+    beliefs: Mapping[str, LeadBelief],
+    memory: Memory,
+    remembered: ServiceMemory,
+    lead_s: float,
+    interval_s: float,
+    is_paced: bool,
+) -> Look | None:
+    """Prepare the search; None where no workload has a price and a profile.
+
+    Args:
+        agreed: the service.
+        workloads: of the service.
+        ladder: its fleets.
+        outlook: of its demand, up to `horizon_s`.
+        seen: its classes at the gateway.
+        signals: the usable part of what was seen.
+        counts: replicas by workload.
+        beliefs: of lead times, by workload.
+        memory: of the decision before.
+        remembered: of the service, what was seen now included.
+        lead_s: the longest lead time of its pools.
+        interval_s: between two decisions.
+        is_paced: whether the error budget's debt counts.
+    """
+    usable = [item for item in workloads if item.profile is not None and item.hourly_usd is not None]
+    if not usable:
+        return None
+    length_s = horizon_s(lead_s, interval_s)
+    outputs = answers.outputs(remembered.lengths, declared=agreed.workload.output_tokens)
+    input_mean = getattr(signals.lengths, "input_tokens", None)
+    longest = min(item.profile.limits.max_model_len for item in usable if item.profile is not None)
+    drawn = futures.draw(
+        futures.Demand(
+            outlook=outlook,
+            horizon_s=length_s,
+            inputs=answers.inputs(declared=agreed.workload.input_tokens, mean=input_mean),
+            outputs=outputs,
+            in_flight=_in_flight(seen, sorted(agreed.slo.classes)),
+            shares=_shares(seen, sorted(agreed.slo.classes)),
+            peak_rps=agreed.workload.requests_per_second.peak,
+            longest=longest,
+        )
+    )
+    luck = np.array([future.uniforms[0] for future in drawn])
+    cheapest = min(float(item.hourly_usd or 0) for item in usable) / 3600
+    declared = agreed.workload.requests_per_second.expected
+    prices = budget.miss_usd(
+        remembered.budget, agreed.slo.classes, rent_usd_per_s=cheapest, declared_rps=declared, is_paced=is_paced
+    )
+    usual = budget.usual_rps(remembered.budget, declared)
+    setting = lookahead.Setting(
+        futures=drawn,
+        groups=tuple(
+            _group(
+                item,
+                counts[item.name],
+                lead_s=tuple(beliefs[item.name].sample(luck).tolist()),
+                risk=spot.belief(memory.spot, item.pool) if _is_spot(ladder, item.name) else None,
+                within_s=length_s,
+            )
+            for item in usable
+            if item.name in counts
+        ),
+        objectives=agreed.slo.classes,
+        miss_usd=prices,
+        horizon_s=length_s,
+        lead_s=lead_s,
+        drain_s=_drain_s(seen, outputs.mean),
+    )
+    return Look(
+        search=lookahead.Search(setting, ladder.rung),
+        ladder=ladder,
+        miss_usd=prices,
+        pace=max(budget.pace(remembered.budget, name, item, usual) for name, item in agreed.slo.classes.items()),
+        output_tokens=outputs.mean,
+    )
+
+
+def _is_spot(ladder: Ladder, name: str) -> bool:
+    return any(option.is_spot for option in ladder.options if option.name == name)
+
+
+def _group(
+    item: DocumentWorkload,
+    counted: Counts,
+    *,
+    lead_s: tuple[float, ...],
+    risk: spot.SpotBelief | None,
+    within_s: float,
+) -> lookahead.Group:
+    assert item.profile is not None  # noqa: S101 - of the usable ones
+
+    def lost(count: int, uniform: float) -> int:
+        return 0 if risk is None else int(risk.lost(count, within_s, np.array([uniform]))[0])
+
+    return lookahead.Group(
+        name=item.name,
+        profile=item.profile,
+        usd_per_s=float(item.hourly_usd or 0) / 3600,
+        ready=counted.ready,
+        starting_s=counted.starting_s,
+        lead_s=lead_s,
+        lost=lost if risk is not None else None,
+    )
+
+
+def _in_flight(seen: Sequence[ClassObservation], classes: Sequence[str]) -> futures.InFlight:
+    tokens: list[NDArray[np.float64]] = []
+    places: list[NDArray[np.int64]] = []
+    total = 0
+    for item in seen:
+        if item.class_name not in classes:
+            continue
+        known = np.array(item.running.output_tokens, dtype=np.float64)
+        known = np.where(np.isfinite(known) & (known >= 0) & (known <= futures.MOST_TOKENS), known, 0.0)
+        tokens.append(known)
+        places.append(np.full(known.size, classes.index(item.class_name), dtype=np.int64))
+        total += max(known.size, item.running.count if 0 <= item.running.count <= futures.MOST_REQUESTS else 0)
+    return futures.InFlight(
+        output_tokens=np.concatenate([np.empty(0), *tokens]),
+        class_index=np.concatenate([np.empty(0, dtype=np.int64), *places]),
+        count=total,
+    )
+
+
+def _shares(seen: Sequence[ClassObservation], classes: Sequence[str]) -> dict[str, float]:
+    """Return the share of each class in what came of late; all alike where nothing did."""
+    came = dict.fromkeys(classes, 0.0)
+    for item in seen:
+        if item.class_name in came:
+            came[item.class_name] += sum(min(max(count, 0), 1_000_000) for count in item.arrivals if count is not None)
+    total = sum(came.values())
+    return {name: count / total if total > 0 else 1 / len(came) for name, count in came.items()}
+
+
+def _drain_s(seen: Sequence[ClassObservation], mean_tokens: float) -> float:
+    """Return how long a replica that stops is likely to have answers to end."""
+    told = [item.e2e_ms.p90 / 1000 for item in seen if item.e2e_ms is not None]
+    usable = [seconds for seconds in told if 0 <= seconds < LONGEST_DRAIN_S]
+    return min(max(max(usable, default=mean_tokens * TOKEN_S), SHORTEST_DRAIN_S), LONGEST_DRAIN_S)

@@ -1,0 +1,192 @@
+"""The error budget and its pace: what a missed request is worth now.
+
+    price of a miss = rent / (requests * BUDGETS * error budget) * exp(GAIN * debt / (error budget * requests of PACE))
+
+The first factor is a replica's rent over what `BUDGETS` error budgets of the usual demand are: a replica earns its rent
+by saving so many misses. The second makes a miss dearer while more was missed than the budget allows, and cheaper while
+less was: the price at which the least money holds the target is not known beforehand, so it is found by feedback (dual
+ascent on the Lagrangian of cost under a share of good requests).
+
+The debt is counted in requests, beside `TIGHT` of the budget so that chance leaves the target kept, and fades with
+`FADING_S`: what was saved long ago may not be spent now, since the window's rest is not known.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tenbin_spec.objectives import Objective
+
+    from tenbin_planner.demand import ClassObservation
+
+BUDGETS = 2.5
+PACE_S = 3 * 3600.0
+GAIN = 2.5
+TIGHT = 0.85
+FADING_S = 86_400.0
+CHEAPEST, DEAREST = 0.25, 12.0
+"""Bounds of the second factor."""
+DECLARED_S = 3600.0
+"""The declared rate counts like so many seconds of observation."""
+MOST = 1e12
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassBudget:
+    """What is remembered of a class."""
+
+    good: int = 0
+    total: int = 0
+    """The record's counts when it was last looked at; it begins anew when the planner does."""
+    debt: float = 0.0
+    """Requests that missed beyond what the budget allows, faded."""
+    missed: float = 0.0
+    counted: float = 0.0
+    """Requests that missed, and all that count, faded."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BudgetMemory:
+    """What is remembered of a service's budget."""
+
+    at: float = 0.0
+    seconds: float = 0.0
+    """Time looked at, faded."""
+    classes: Mapping[str, ClassBudget] = dataclasses.field(default_factory=dict)
+
+    def of(self, name: str) -> ClassBudget:
+        """Return what is remembered of a class."""
+        return self.classes.get(name, ClassBudget())
+
+    def to_plain(self) -> dict[str, Any]:
+        """Write as plain data for JSON."""
+        return {
+            "at": self.at,
+            "seconds": self.seconds,
+            "classes": {name: dataclasses.asdict(item) for name, item in sorted(self.classes.items())},
+        }
+
+
+def from_plain(plain: Mapping[str, Any]) -> BudgetMemory:
+    """Read what `BudgetMemory.to_plain` wrote.
+
+    Raises:
+        ValueError: for a number that is none.
+        KeyError: for a field that is missing.
+    """
+    return BudgetMemory(
+        at=_finite(plain["at"]),
+        seconds=_finite(plain["seconds"]),
+        classes={
+            str(name): ClassBudget(
+                good=int(_finite(item["good"])),
+                total=int(_finite(item["total"])),
+                debt=_finite(item["debt"]),
+                missed=_finite(item["missed"]),
+                counted=_finite(item["counted"]),
+            )
+            for name, item in plain["classes"].items()
+        },
+    )
+
+
+def learn(
+    memory: BudgetMemory,
+    seen: Iterable[ClassObservation],
+    objectives: Mapping[str, Objective],
+    best: Mapping[str, float],
+    *,
+    at: float,
+) -> BudgetMemory:
+    """Take note of what was answered since the last time.
+
+    Args:
+        memory: of the time before.
+        seen: classes of the service; those without an objective are left out.
+        objectives: by class.
+        best: share of good requests that an almost empty replica reaches, by class; 1 where missing. What is missed
+            even there is no debt that replicas could pay.
+        at: now, in seconds.
+    """
+    passed_s = min(max(0.0, at - memory.at), FADING_S) if memory.at else 0.0
+    fade = math.exp(-passed_s / FADING_S)
+    classes = {name: _faded(item, fade) for name, item in memory.classes.items() if name in objectives}
+    for item in seen:
+        good, total = item.cumulative.good, item.cumulative.total
+        if item.class_name not in objectives or not 0 <= good <= total <= MOST:
+            continue
+        before = classes.get(item.class_name, ClassBudget())
+        begun_anew = total < before.total or good < before.good
+        more = total if begun_anew else total - before.total
+        missed = more - (good if begun_anew else good - before.good)
+        allowed = TIGHT * float(objectives[item.class_name].error_budget) + 1.0 - best.get(item.class_name, 1.0)
+        classes[item.class_name] = ClassBudget(
+            good=good,
+            total=total,
+            debt=before.debt + max(0, missed) - allowed * more,
+            missed=before.missed + max(0, missed),
+            counted=before.counted + more,
+        )
+    seconds = memory.seconds * fade + passed_s
+    return BudgetMemory(at=at, seconds=seconds, classes=dict(sorted(classes.items())))
+
+
+def usual_rps(memory: BudgetMemory, declared_rps: float) -> float:
+    """Return the requests per second that a service usually has: the declared ones, and what was seen."""
+    counted = sum(item.counted for item in memory.classes.values())
+    return max((declared_rps * DECLARED_S + counted) / (DECLARED_S + memory.seconds), 1e-6)
+
+
+def pace(memory: BudgetMemory, name: str, objective: Objective, rps: float) -> float:
+    """Return by how much a miss of a class is dearer than usual; 1 when as much was missed as the budget allows.
+
+    Args:
+        memory: of the budget.
+        name: of the class.
+        objective: of the class.
+        rps: requests per second that are usual.
+    """
+    scale = float(objective.error_budget) * rps * PACE_S
+    exponent = GAIN * memory.of(name).debt / max(scale, 1.0)
+    return min(max(math.exp(min(max(exponent, -50.0), 50.0)), CHEAPEST), DEAREST)
+
+
+def miss_usd(
+    memory: BudgetMemory,
+    objectives: Mapping[str, Objective],
+    *,
+    rent_usd_per_s: float,
+    declared_rps: float,
+    is_paced: bool = True,
+) -> dict[str, float]:
+    """Return the price of a missed request by class, in dollars.
+
+    Args:
+        memory: of the budget.
+        objectives: by class.
+        rent_usd_per_s: of one replica of the cheapest pool.
+        declared_rps: requests per second that were declared.
+        is_paced: whether debt counts.
+    """
+    rps = usual_rps(memory, declared_rps)
+    return {
+        name: rent_usd_per_s
+        / (rps * BUDGETS * float(objective.error_budget))
+        * (pace(memory, name, objective, rps) if is_paced else 1.0)
+        for name, objective in objectives.items()
+    }
+
+
+def _faded(item: ClassBudget, fade: float) -> ClassBudget:
+    return dataclasses.replace(item, debt=item.debt * fade, missed=item.missed * fade, counted=item.counted * fade)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"memory holds {value!r} where a finite number belongs")
+    return number

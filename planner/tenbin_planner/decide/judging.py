@@ -1,0 +1,153 @@
+"""From assessments to what is asked of pools: each service's fleet judged ahead, and money shared where it is short."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from tenbin_planner.decide import ahead, allocate, assess, sharing, spending
+from tenbin_planner.decide import memory as memories
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tenbin_spec.document import Document
+
+    from tenbin_planner.decide.assess import Assessment
+    from tenbin_planner.decide.leads import LeadBelief
+    from tenbin_planner.decide.limits import Ledger
+    from tenbin_planner.decide.memory import Memory
+    from tenbin_planner.decide.observation import Observation
+    from tenbin_planner.decide.options import Demanded
+    from tenbin_planner.decide.recipe import Recipe
+
+SURPRISE_SHARE = 0.75
+"""Quantile of demand, at the time of a stop, above which demand counts as a surprise."""
+LONGER = 1.1
+"""Factor on the mean length of answers that counts as one."""
+EXACT = 1 - 1e-9
+ZERO = Decimal(0)
+
+
+def judge(
+    document: Document,
+    seen: Assessment,
+    *,
+    observation: Observation,
+    memory: Memory,
+    beliefs: Mapping[str, LeadBelief],
+    recipe: Recipe,
+) -> Assessment:
+    """Return a service with the fleet that is worth most, judged by simulated futures where that can be done."""
+    if not recipe.look_ahead or seen.outlook is None or seen.capacity is None:
+        return seen
+    ladder = assess.ladder(seen)
+    look = ahead.look(
+        seen.agreed,
+        seen.workloads,
+        ladder=ladder,
+        outlook=seen.outlook,
+        seen=observation.gateway.service(seen.service),
+        signals=seen.signals,
+        counts=seen.counts,
+        beliefs=beliefs,
+        memory=memory,
+        remembered=seen.memory,
+        lead_s=seen.lead_s,
+        interval_s=document.planner.interval_s,
+        is_paced=recipe.pacing,
+    )
+    if look is None:
+        return seen
+    current, most = ladder.current, min(seen.demand.most, ladder.most)
+    least = max(seen.demand.least, seen.demand.least_firm)
+    judged = look.search.best(current, least=max(least, 0 if seen.is_warm else min(current, most)), most=most)
+    held = _held(seen, look, judged.count, current, least)
+    if held:
+        judged = dataclasses.replace(judged, count=current, saved_misses=None)
+    return dataclasses.replace(
+        seen,
+        look=look,
+        judged=judged,
+        held=held,
+        demand=with_count(seen.demand, ladder.rung(judged.count)),
+        memory=_with_stop(seen, look, judged.count, current),
+    )
+
+
+def with_count(demand: Demanded, counts: Mapping[str, int]) -> Demanded:
+    """Return what is asked of pools for so many replicas by workload."""
+    return dataclasses.replace(
+        demand,
+        buy_rps=allocate.carried(demand.options, counts, at_edge=True) * EXACT,
+        keep_rps=allocate.carried(demand.options, counts) * EXACT,
+    )
+
+
+def share(seen: Sequence[Assessment], ledger: Ledger) -> list[Assessment]:
+    """Return the services with what the caps leave each, where together they want more."""
+    claims = [_claim(item, ledger) for item in seen]
+    given = sharing.share(claims, ledger.room_usd())
+    shared = []
+    for item, claim in zip(seen, claims, strict=True):
+        count = given[item.service]
+        if item.look is None or item.judged is None or count >= claim.wanted:
+            shared.append(item)
+            continue
+        own = claim.cap_usd is not None and claim.hourly_usd(claim.wanted) > claim.cap_usd
+        demand = with_count(item.demand, item.look.ladder.rung(count))
+        cut = ledger.cap_reason(item.service) if own else ledger.cap_reason(spending.STACK)
+        shared.append(dataclasses.replace(item, demand=dataclasses.replace(demand, cut=cut)))
+    return shared
+
+
+def _claim(seen: Assessment, ledger: Ledger) -> sharing.Claim:
+    ladder = assess.ladder(seen)
+    prices = {option.name: option.hourly_usd for option in seen.demand.options}
+
+    def hourly_usd(count: int) -> Decimal:
+        return sum((n * (prices[name] or ZERO) for name, n in ladder.rung(count).items()), ZERO)
+
+    look = seen.look
+    wanted = ladder.current if seen.judged is None else seen.judged.count
+    return sharing.Claim(
+        service=seen.service,
+        least=min(seen.demand.least, wanted) if look is not None else wanted,
+        wanted=wanted,
+        hourly_usd=hourly_usd,
+        worth=look.search.worth if look is not None else lambda _: 0.0,
+        cap_usd=ledger.own_cap(seen.service),
+    )
+
+
+def _held(seen: Assessment, look: ahead.Look, count: int, current: int, least: int) -> str:
+    """Return why nothing is bought although it would be worth it; empty when it is.
+
+    Something was given up just now, and nothing that was not expected then has come since.
+    """
+    stop = seen.memory.stop
+    if count <= max(current, least) or stop is None or not 0 <= seen.at - stop.at < seen.lead_s:
+        return ""
+    if seen.outlook is None or is_surprise(seen, look, stop):
+        return ""
+    return (
+        f"replicas were given up {seen.at - stop.at:.0f} s ago, and demand is as was expected then:"
+        f" up to {stop.rate:.2f} requests/s"
+    )
+
+
+def is_surprise(seen: Assessment, look: ahead.Look, stop: memories.Stop) -> bool:
+    """Tell whether demand is beyond what was expected when replicas were given up, or replicas are gone since."""
+    level = float(seen.outlook.median[0]) if seen.outlook is not None else math.inf
+    is_lost = any(item.lost or item.stuck for item in seen.counts.values())
+    return level > stop.rate or look.output_tokens > LONGER * stop.output_tokens or is_lost
+
+
+def _with_stop(seen: Assessment, look: ahead.Look, count: int, current: int) -> memories.ServiceMemory:
+    if count >= current or seen.outlook is None:
+        return seen.memory
+    rate = seen.outlook.quantile(seen.ahead_s, SURPRISE_SHARE)
+    stop = memories.Stop(at=seen.at, rate=rate, output_tokens=look.output_tokens)
+    return dataclasses.replace(seen.memory, stop=stop)
