@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from tenbin_spec.problems import TenbinError
 
-from tenbin_cli import backtest, check, load, local, profile, simulate, validate
+from tenbin_cli import backtest, check, load, local, profile, simulate, suite, validate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(local.app, name="local")
@@ -17,6 +17,7 @@ app.command()(check.check)
 app.command("backtest")(backtest.backtest)
 app.command("load")(load.load)
 app.command("simulate")(simulate.simulate)
+app.command("suite")(suite.suite)
 app.command("validate")(validate.validate)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from tenbin_planner.backtest import jobs, policies, running, scores, tuning
-from tenbin_planner.backtest.policies import clairvoyant, dynamo, hpa, keda, latency_hpa, tenbin, trend
+from tenbin_planner.backtest.policies import clairvoyant, rules, tenbin
 
 from tenbin_cli import backtest_baseline, backtest_cells
 from tenbin_cli.backtest_baseline import Baseline, Course
@@ -16,14 +16,6 @@ from tenbin_cli.backtest_baseline import Baseline, Course
 if TYPE_CHECKING:
     from tenbin_planner.backtest import scenario, searching, world
 
-RULES: Mapping[str, type[tuning.Rule]] = {
-    "trend": trend.Trend,
-    "hpa": hpa.Hpa,
-    "keda": keda.Keda,
-    "dynamo": dynamo.Dynamo,
-    "latency-hpa": latency_hpa.LatencyHpa,
-}
-"""Rules whose parameters are chosen in hindsight."""
 NAME_WIDTH = 20
 """Letters of a trace's name that progress shows."""
 
@@ -226,7 +218,7 @@ def _run(
     if policy == clairvoyant.Clairvoyant.name:
         return clairvoyant.tuned(cell, seed=seed).run, None
     # A rule's own `of` is of its class; this one counts, so it is of an instance.
-    rule = cast("tuning.Rule", _WatchedRule(RULES[policy], told, cell.end_s))
+    rule = cast("tuning.Rule", _WatchedRule(rules.RULES[policy], told, cell.end_s))
     tuned = tuning.tune(cell, rule, seed=seed)
     choices = {name: {"amount": item.amount, "variant": item.variant} for name, item in tuned.choices.items()}
     return tuned.run, choices

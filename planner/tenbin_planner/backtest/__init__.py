@@ -10,6 +10,7 @@
 | `running`, `bill`, `timeline` | a run, its money, its course over time |
 | `fixed_fleets`, `hull` | constant fleets around the target, and what they cost at any attainment |
 | `scores` | the figures of a run |
+| `suite/` | the frozen cells on which every claim stands, and the claims |
 | `jobs` | independent runs, spread over processes |
 
 The planner is driven through the loop of production: there is no second implementation of its decisions.

@@ -7,6 +7,7 @@ which the cluster is driven; everything else happens to the second, whatever the
 
 from __future__ import annotations
 
+import copy
 import functools
 import heapq
 import itertools
@@ -109,6 +110,11 @@ class Cluster:
         self.changes += abs(wanted - self.told[workload])
         self.told[workload] = wanted
         self._reconcile(workload)
+
+    def next_leads_s(self, pool: str, starts: int) -> list[float]:
+        """Return the lead times of the next starts in a pool, before any fault, without drawing them."""
+        ahead, lead = copy.deepcopy(self._leads[pool]), self._given.lead(pool)
+        return [lead.sample(ahead) for _ in range(starts)]
 
     def mark(self, name: str) -> None:
         """Have a replica drain: it gets no new requests, and is among the first to go."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 from tenbin_planner.backtest import hull, running, scores
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 NEAR = 6
 """Fleets on either side of the smallest that reaches the target that are tried one by one; further away the distance
 doubles."""
+DRIVEN_S = 60.0
+"""Steps in which time is driven on where replicas are lost."""
 WARM_S = 600.0
 """What a warm start is sized for: the first ten minutes."""
 
@@ -79,13 +82,15 @@ class _Tried:
         self.least = max(alone.document.services[service].replicas.min, 1)
         self.most = max(alone.most(service), self.least)
         self._alone = alone
+        # What is lost is replaced on nodes that become free, which are given away when time is driven on.
+        self._interval_s = DRIVEN_S if alone.loses_replicas else math.inf
         self._service = service
         self._seed = seed
         self._progress = progress
 
     def score(self, count: int) -> Score:
         if count not in self.scores:
-            made = running.run(self._alone, Fixed({self._service: count}), seed=self._seed)
+            made = running.run(self._alone, Fixed({self._service: count}, self._interval_s), seed=self._seed)
             self.scores[count] = scores.score(made)
             if self._progress is not None:
                 self._progress(len(self.scores))

@@ -32,6 +32,7 @@ Told = Callable[[str, float], None]
 Heard = Callable[[int, str, float], None]
 """Takes the place of a worker, 0 up, what it does, and the share of it that is over."""
 Done = Callable[[], None]
+Ended = Callable[[int, Result], None]
 MOST = 256
 """Processes at most."""
 TOLD_EVERY_S = 0.1
@@ -87,7 +88,12 @@ class Workers:
         self._running = []
 
     def run(
-        self, jobs: Sequence[Job[Result]], *, told: Heard = lambda *_: None, done: Done = lambda: None
+        self,
+        jobs: Sequence[Job[Result]],
+        *,
+        told: Heard = lambda *_: None,
+        done: Done = lambda: None,
+        ended: Ended[Result] = lambda *_: None,
     ) -> list[Result]:
         """Do all jobs and return their results in their order.
 
@@ -95,23 +101,26 @@ class Workers:
             jobs: may end in any order, so none may need another.
             told: hears what each worker does, in this process.
             done: hears that a job is over.
+            ended: takes the place of each job and its result as it ends, for those who keep it if others fail.
 
         Raises:
             WorkerDied: when a process was killed, for example for want of memory.
             Exception: what the first job that failed failed with; the others are not waited for.
         """
         if self._count == 1 or len(jobs) < 2:
-            return [_here(job, told, done) for job in jobs]
+            return [_here(number, job, told, done, ended) for number, job in enumerate(jobs)]
         while len(self._running) < min(self._count, len(jobs)):
             self._running.append(_Worker.start())
         try:
-            return self._spread(jobs, told, done)
+            return self._spread(jobs, told, done, ended)
         except BaseException:
             # What the others are in the middle of would be taken for results of the next jobs.
             self._end()
             raise
 
-    def _spread(self, jobs: Sequence[Job[Result]], told: Heard, done: Done) -> list[Result]:
+    def _spread(
+        self, jobs: Sequence[Job[Result]], told: Heard, done: Done, ended: Ended[Result]
+    ) -> list[Result]:
         results: dict[int, Result] = {}
         left = iter(range(len(jobs)))
         for worker in self._running:
@@ -129,6 +138,7 @@ class Workers:
                         raise content
                     case "result":
                         results[worker.job] = content
+                        ended(worker.job, content)
                         done()
                 worker.give(jobs, left)
                 if not worker.is_idle:
@@ -179,9 +189,10 @@ class _Worker:
             self.pipe.send(jobs[number].work)
 
 
-def _here(job: Job[Result], told: Heard, done: Done) -> Result:
+def _here(number: int, job: Job[Result], told: Heard, done: Done, ended: Ended[Result]) -> Result:
     told(0, job.label, 0.0)
     result = job.work(lambda text, share: told(0, job.label + text, share))
+    ended(number, result)
     done()
     return result
 

@@ -6,6 +6,7 @@ A dynamic program over minutes, replicas and requests in flight:
         start * max(n' - n, 0) + rent(n') + price * missed(m, n', x) + V(m + 1, n', left(m, n', x))
 
 with `missed` and `left` from `minutes`, and the price of a miss, in dollars, such that the whole reaches its target.
+The table knows neither drains nor what starts do to latency, so the result is where `improving` begins.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tenbin_planner.backtest import fluid, minutes, searching
+from tenbin_planner.backtest import fluid, improving, minutes, replays, searching
 from tenbin_planner.model import fleet
 from tenbin_planner.model.lives import ReplicaLife
 
@@ -24,17 +25,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-    from tenbin_spec.document import DocumentWorkload
 
     from tenbin_planner.backtest import scenario
 
-ROOM = 1.3
-"""The largest fleet of interest in a minute has this much more than the cheapest constant fleet has for its peak."""
+ROOM = 1.1
+"""The largest fleet of interest in a minute has this much more than the cheapest constant fleet has for its peak;
+improving goes beyond where that pays."""
 LEAST = 0.85
 """Share of the fluid need below which next to all requests miss."""
 CHEAP, DEAR = 1e-3, 1e2
 """Prices of a miss between which is searched, in rents of a replica for a minute."""
 POINTS, HALVINGS = 3, 11
+SETTLED = 3.0
+"""Times of an answer after which a change of the fleet shows no more."""
+FIRST_SHARE = 0.1
+"""Of the constant fleet's bill for each miss that is allowed: the price of a miss where improving begins."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,6 +65,8 @@ class Problem:
     """USD per minute of each count of the table, shape (counts,)."""
     start_usd: float
     """What a start costs before it serves, and its end until it is drained."""
+    answer_s: float
+    """90th percentile of the time that a request takes."""
     constant: Schedule
     """The cheapest constant fleet that reaches the target, or the largest."""
 
@@ -87,6 +94,37 @@ class Problem:
         chosen = searching.best(trials, target)
         return chosen.choice.amount, found[chosen.choice.amount]
 
+    def improve(
+        self, counts: NDArray[np.int64], *, target: float, trials: int, miss_usd: float | None = None, seed: int = 0
+    ) -> improving.Improved:
+        """Improve a schedule by replays.
+
+        Args:
+            counts: replicas by minute, shape (minutes,).
+            target: share of good requests that is wanted.
+            trials: replays of changes.
+            miss_usd: price of a missed request; None: a part of what the constant fleet costs for each allowed miss.
+            seed: of what is tried.
+        """
+        given, service = self.given, self.service
+        lead_s = max(given.lead(item.pool).median_s for item in given.workloads(service))
+        limits = improving.Limits(
+            least=given.document.services[service].replicas.min,
+            most=given.most(service),
+            before=math.ceil(lead_s / minutes.STEP_S),
+            after=1 + math.ceil(SETTLED * self.answer_s / minutes.STEP_S),
+        )
+        allowed = max((1 - given.target(service)) * int(self.known.requests.sum()), 1.0)
+        return improving.improve(
+            lambda each: replays.play(given, service, by_workload(given, service, each)),
+            counts,
+            limits,
+            miss_usd=FIRST_SHARE * self.constant.usd / allowed if miss_usd is None else miss_usd,
+            target=target,
+            trials=trials,
+            seed=seed,
+        )
+
 
 def problem(given: scenario.Scenario, service: str) -> Problem:
     """Find out what there is to know of a service.
@@ -112,13 +150,14 @@ def problem(given: scenario.Scenario, service: str) -> Problem:
         around_s=answer_s,
     )
     first = workloads[0]
-    occupied_s = given.lead(first.pool).p95_s + answer_s
+    occupied_s = given.lead(first.pool).median_s + answer_s
     return Problem(
         given=given,
         service=service,
         known=known,
         rent=np.array([_rent(given, service, count) for count in known.counts.tolist()]) * minutes.STEP_S / 3600,
         start_usd=float(first.hourly_usd or 0) * occupied_s / 3600,
+        answer_s=answer_s,
         constant=constant,
     )
 
@@ -164,22 +203,9 @@ def _followed(known: minutes.Minutes, costs: NDArray[np.float64], start_usd: flo
 
 
 def replay(given: scenario.Scenario, service: str, counts: NDArray[np.int64]) -> Schedule:
-    """Send the trace through a schedule whose starts are asked for a lead time ahead, and add up its bill."""
-    arrivals = given.arrivals(service)
-    lives, owners = _lives(given, service, counts)
-    result = fleet.simulate(arrivals, lives)
-    ends = np.zeros(len(lives))
-    finished = np.isfinite(result.e2e_ms) & (result.replica >= 0)
-    np.maximum.at(ends, result.replica[finished], (arrivals.arrival_s + result.e2e_ms / 1000)[finished])
-    usd = 0.0
-    for life, owner, end in zip(lives, owners, ends.tolist(), strict=True):
-        asked = life.ready_s - given.lead(owner.pool).p95_s if life.ready_s > 0 else 0.0
-        gone = min(max(life.stop_s, end), given.end_s) if life.stop_s < math.inf else given.end_s
-        usd += float(owner.hourly_usd or 0) * max(gone - max(asked, 0.0), 0.0) / 3600
-    objectives = given.objectives(service)
-    targets = {name: float(objective.target) for name, objective in objectives.items()}
-    attainment = searching.binding(result.attainment(objectives), targets, given.target(service))
-    return Schedule(counts=counts, attainment=attainment, usd=usd)
+    """Send the trace through a schedule whose starts are on time, and add up its bill."""
+    made = replays.play(given, service, by_workload(given, service, counts))
+    return Schedule(counts=counts, attainment=made.attainment, usd=made.usd)
 
 
 def by_workload(given: scenario.Scenario, service: str, counts: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
@@ -223,26 +249,8 @@ def fleet_of(given: scenario.Scenario, service: str, count: int) -> list[Replica
     ]
 
 
-def _lives(
-    given: scenario.Scenario, service: str, counts: NDArray[np.int64]
-) -> tuple[list[ReplicaLife], list[DocumentWorkload]]:
-    """Return the lives that a schedule means, the last started stopped first, and the workload of each."""
-    lives, owners = [], []
-    for item in given.workloads(service):
-        own = by_workload(given, service, counts)[item.name]
-        for place in range(int(own.max(initial=0))):
-            serves = np.concatenate([[False], own > place, [False]])
-            borders = np.flatnonzero(serves[1:] != serves[:-1])
-            for begin, end in borders.reshape(-1, 2).tolist():
-                stop_s = end * minutes.STEP_S if end < own.size else math.inf
-                if item.profile is not None:
-                    lives.append(ReplicaLife(profile=item.profile, ready_s=begin * minutes.STEP_S, stop_s=stop_s))
-                    owners.append(item)
-    return lives, owners
-
-
 def _of_interest(given: scenario.Scenario, service: str, *, best: int, answer_s: float) -> minutes.Range:
-    """Return fleets between the fluid need of a minute and well above what the best constant fleet has for its peak."""
+    """Return fleets between the fluid need of a minute and just above what the best constant fleet has for its peak."""
     arrivals, total = given.arrivals(service), _minutes(given)
     profiles = [item.profile for item in given.workloads(service) if item.profile is not None]
     found = fluid.of_arrivals(profiles[0], arrivals, given.objectives(service))
@@ -256,7 +264,7 @@ def _of_interest(given: scenario.Scenario, service: str, *, best: int, answer_s:
     margin = max(best / max(float(smooth.max()), 1e-9), 1.0) * ROOM
     least, most = given.document.services[service].replicas.min, given.most(service)
     lowest = np.clip(np.floor(LEAST * low).astype(np.int64), least, most)
-    highest = np.clip(np.ceil(margin * high + np.sqrt(margin * high)).astype(np.int64) + 1, lowest, most)
+    highest = np.clip(np.ceil(margin * high).astype(np.int64) + 1, lowest, most)
     return minutes.Range(lowest=lowest, highest=highest)
 
 

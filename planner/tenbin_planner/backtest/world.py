@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tenbin_planner.demand import GatewayObservation
     from tenbin_planner.model.lives import Reclaim
     from tenbin_planner.model.results import FleetResult, Loads
+    from tenbin_planner.model.simulation import FleetSimulation
 
 EPOCH_S = 1_767_571_200.0
 """Seconds of the planner's clock at the beginning: midnight before Monday, 5 January 2026, UTC."""
@@ -270,6 +271,14 @@ class World:
     def reclaims(self) -> Mapping[str, tuple[Reclaim, ...]]:
         """What the market takes of whole pools, by pool; it lies in the future, so no policy may look at it."""
         return self._cluster.reclaims
+
+    def simulation(self, service: str) -> FleetSimulation:
+        """Return what serves a service's requests; it has their lengths, so no policy without foresight may look."""
+        return self._cluster.simulations[service]
+
+    def next_leads_s(self, pool: str, starts: int) -> list[float]:
+        """Return how long the next starts in a pool will take; no policy without foresight may look."""
+        return self._cluster.next_leads_s(pool, starts)
 
     @property
     def changes(self) -> int:

@@ -10,7 +10,7 @@ import pytest
 from support import backtests, planning
 from support.backtests import SERVICE, WORKLOAD
 from tenbin_planner import traces
-from tenbin_planner.backtest import fixed_fleets, fluid, running, schedules, scores, tuning
+from tenbin_planner.backtest import fixed_fleets, fluid, running, schedules, scores, stackless, tuning
 from tenbin_planner.backtest.policies import clairvoyant
 from tenbin_planner.backtest.policies.trend import Trend
 from tenbin_planner.backtest.scenario import Scenario
@@ -27,14 +27,21 @@ BURSTS = f"generate:bursts,rate=5,burst=18,calm_s=300,burst_s=90,minutes=40,{LEN
 LEVEL = f"generate:constant,rate=15,minutes=20,{LENGTHS}"
 
 
-def test_the_most_of_the_minutes_until_a_start_would_serve_is_asked_for() -> None:
-    counts = [1, 2, 5, 1]
+def due(told: int, from_s: float, leads_s: list[float]) -> int:
+    return clairvoyant.due(np.array([1, 2, 5, 1]), told, from_s=from_s, leads_s=leads_s, interval_s=15.0)
 
-    def needed(from_s: float, to_s: float) -> int:
-        return clairvoyant.needed(counts, from_s=from_s, to_s=to_s)
 
-    assert [needed(0, 60), needed(0, 61), needed(0, 120.5), needed(59, 59.5)] == [1, 2, 5, 1]
-    assert [needed(170, 185), needed(180, 240), needed(180, 900), needed(900, 960)] == [5, 1, 1, 1]
+def test_a_start_is_asked_for_at_the_last_tick_after_which_it_would_be_late() -> None:
+    assert [due(1, at_s, [40.0]) for at_s in (0, 5, 15)] == [0, 0, 1]
+    assert [due(2, at_s, [40.0]) for at_s in (60, 65, 75)] == [0, 0, 3]
+    assert due(5, 75, [40.0]) == 0
+    assert due(1, 300, [40.0]) == 0
+
+
+def test_starts_before_a_long_one_are_asked_for_with_it() -> None:
+    assert due(1, 0, [10.0, 10.0]) == 0
+    assert due(1, 0, [10.0, 110.0, 10.0, 10.0]) == 2
+    assert due(1, 0, [50.0, 10.0]) == 1
 
 
 @pytest.mark.parametrize("lead_s", [0, 40, 60, 200])
@@ -49,6 +56,22 @@ def test_replicas_are_ready_when_the_schedule_needs_them(lead_s: int) -> None:
         assert ready >= wanted
     idle_s = 15 + 60 if lead_s <= 60 else 200  # a short trough is kept
     assert float(made.bill.usd) <= 0.001 * (60 * counts.sum() + 3 * (lead_s + 15) + idle_s)
+
+
+@pytest.mark.parametrize("spread", [1.0, 1.3])
+def test_the_world_comes_to_what_a_replay_says(spread: float) -> None:
+    requests = traces.load(SINE)
+    given = backtests.scenario(
+        requests,
+        agreed={"max_replicas": 10, "lead_s": 60},
+        leads={stackless.POOL: LeadTime(median_s=60.0, p95_s=60.0 * spread)},
+    )
+    counts = np.random.default_rng(3).integers(2, 8, 40)
+    plan = schedules.replay(given, SERVICE, counts)
+    made = running.run(given, clairvoyant.Clairvoyant({SERVICE: plan}))
+    attainment, usd = tuning.outcome(made, SERVICE)
+    assert attainment == pytest.approx(plan.attainment, abs=0.002)
+    assert usd == pytest.approx(plan.usd, rel=0.03)
 
 
 def reach(given: Scenario, seed: int = 0) -> scores.Score:
