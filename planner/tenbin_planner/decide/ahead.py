@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from tenbin_planner.decide.signals import Signals
     from tenbin_planner.demand import ClassObservation
 
+HOLD_LEADS = 0.3
 SHORTEST_HOLD_S = 120.0
-"""A replica is kept for a lead time, but for so long at least: less would not pay its start."""
+"""A replica is judged by what it serves in a part of a lead time, but for so long at least: what comes later, a later
+decision can still meet."""
 SHORTEST_DRAIN_S, LONGEST_DRAIN_S = 5.0, 900.0
 TOKEN_S = 0.03
 """Time of a token where no answer has been seen yet."""
@@ -32,7 +34,7 @@ TOKEN_S = 0.03
 
 def horizon_s(lead_s: float, interval_s: float) -> float:
     """Return how far ahead is looked: until replicas asked for at the next tick serve, and one hold."""
-    return lead_s + interval_s + max(lead_s, SHORTEST_HOLD_S)
+    return lead_s + interval_s + max(HOLD_LEADS * lead_s, SHORTEST_HOLD_S)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

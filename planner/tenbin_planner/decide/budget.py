@@ -28,7 +28,7 @@ PACE_S = 3 * 3600.0
 GAIN = 2.5
 TIGHT = 0.85
 FADING_S = 86_400.0
-CHEAPEST, DEAREST = 0.25, 12.0
+CHEAPEST, DEAREST = 0.25, 5.0
 """Bounds of the second factor."""
 DECLARED_S = 3600.0
 """The declared rate counts like so many seconds of observation."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SIZES = (1, 2, 4, 8, 16)
 """Fleets that are simulated; beyond the last the rate per replica stays."""
-REQUESTS = 20_000
+REQUESTS = 10_000
 """Requests in one simulation; the first tenth is warm-up and not counted."""
 HALVINGS = 8
 """The capacity is known to bound / 2**8, below half a per cent of the bound."""

@@ -38,8 +38,8 @@ EXACT = 16
 """Replicas up to which a fleet is simulated as it is."""
 SMALL = 8
 """Replicas that stand for a larger fleet."""
-RESTART = 0.5
-"""Share of a lead time's rent that a stop costs besides: the chance that it is regretted."""
+STOP_SHARE = 0.8
+"""Share of the horizon's rent that a stop saves too little to be worth: it may be regretted, and its answers end late."""
 MANY = 0.08
 """Share of misses beyond which one replica more may not help while several would."""
 JUMPS = (1, 2, 4, 8, 16, 32)
@@ -168,7 +168,17 @@ class Search:
             ]
             if not found:
                 break
-            count = min(found, key=lambda more: self._value(more).total)
+            chosen = min(found, key=lambda more: self._value(more).total)
+            count = self._refined(chosen, count)
+        return count
+
+    def _refined(self, count: int, above: int) -> int:
+        """Return the best count between a jump's end and its beginning, by steps that halve."""
+        step = (count - above) // 2
+        while step:
+            if self._value(count - step, at_most=self._value(count).total).total < self._value(count).total:
+                count -= step
+            step //= 2
         return count
 
     def _downwards(self, count: int, least: int) -> int:
@@ -182,7 +192,7 @@ class Search:
 
     def _value(self, count: int, *, at_most: float = math.inf) -> _Value:
         known = self._known.get(count)
-        if known is None or (math.isinf(known.total) and math.isinf(at_most)):
+        if known is None or math.isinf(known.total):
             self._known[count] = known = _judge(self._setting, self._rung(count), at_most)
         return known
 
@@ -210,8 +220,9 @@ def _usd(setting: Setting, counts: Mapping[str, int]) -> float:
         count = counts.get(group.name, 0)
         started = max(0, count - group.current)
         stopped = max(0, group.ready - count)
-        seconds = count * setting.horizon_s + (started + stopped) * setting.drain_s
-        total += group.usd_per_s * (seconds + stopped * RESTART * setting.lead_s)
+        kept_s = max(setting.drain_s, STOP_SHARE * setting.horizon_s)
+        seconds = count * setting.horizon_s + started * setting.drain_s + stopped * kept_s
+        total += group.usd_per_s * seconds
     return total
 
 
