@@ -43,9 +43,6 @@ class Look:
 
     search: lookahead.Search
     ladder: Ladder
-    miss_usd: Mapping[str, float]
-    pace: float
-    """By how much its dearest miss is dearer than usual, for being behind its error budget; below 1 ahead of it."""
     output_tokens: float
     """Mean length of answers that begin now."""
 
@@ -103,12 +100,7 @@ def look(
         )
     )
     luck = np.array([future.uniforms[0] for future in drawn])
-    cheapest = min(float(item.hourly_usd or 0) for item in usable) / 3600
-    declared = agreed.workload.requests_per_second.expected
-    prices = budget.miss_usd(
-        remembered.budget, agreed.slo.classes, rent_usd_per_s=cheapest, declared_rps=declared, is_paced=is_paced
-    )
-    usual = budget.usual_rps(remembered.budget, declared)
+    prices = miss_usd(agreed, workloads, remembered, is_paced=is_paced)
     setting = lookahead.Setting(
         futures=drawn,
         groups=tuple(
@@ -131,9 +123,27 @@ def look(
     return Look(
         search=lookahead.Search(setting, ladder.rung),
         ladder=ladder,
-        miss_usd=prices,
-        pace=max(budget.pace(remembered.budget, name, item, usual) for name, item in agreed.slo.classes.items()),
         output_tokens=outputs.mean,
+    )
+
+
+def miss_usd(
+    agreed: DocumentService,
+    workloads: Sequence[DocumentWorkload],
+    remembered: ServiceMemory,
+    *,
+    is_paced: bool,
+) -> dict[str, float]:
+    """Return the price of a missed request by class, in dollars; empty where no workload has a price."""
+    rents = [float(item.hourly_usd) for item in workloads if item.profile is not None and item.hourly_usd is not None]
+    if not rents:
+        return {}
+    return budget.miss_usd(
+        remembered.budget,
+        agreed.slo.classes,
+        rent_usd_per_s=min(rents) / 3600,
+        declared_rps=agreed.workload.requests_per_second.expected,
+        is_paced=is_paced,
     )
 
 

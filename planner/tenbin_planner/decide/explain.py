@@ -219,7 +219,6 @@ def _demand_text(seen: Assessment) -> str:
 def _judged_text(seen: Assessment) -> str:
     assert seen.outlook is not None  # noqa: S101 - of the judged ones
     assert seen.judged is not None  # noqa: S101 - of the judged ones
-    assert seen.look is not None  # noqa: S101 - of the judged ones
     found = seen.judged
     saved = found.saved_misses
     text = (
@@ -229,7 +228,7 @@ def _judged_text(seen: Assessment) -> str:
     )
     if saved is not None:
         text += f", {abs(saved):.1f} {'fewer' if saved > 0 else 'more'} than with what runs"
-    return f"{text}, at {max(seen.look.miss_usd.values()):.4f} USD a miss ({seen.look.pace:.1f} times the usual)"
+    return f"{text}, at {found.miss_usd:.4f} USD a miss"
 
 
 def _remarks(seen: Assessment) -> Iterator[Because]:

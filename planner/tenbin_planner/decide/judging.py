@@ -7,8 +7,10 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tenbin_planner.decide import ahead, allocate, assess, sharing, spending
+from tenbin_planner.decide import ahead, allocate, answers, assess, sharing, spending
 from tenbin_planner.decide import memory as memories
+from tenbin_planner.decide.observation import Absent
+from tenbin_planner.decide.standing import Standing, View
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +46,11 @@ def judge(
     if not recipe.look_ahead or seen.outlook is None or seen.capacity is None:
         return seen
     ladder = assess.ladder(seen)
+    view = _view(seen, recipe)
+    standing = seen.memory.standing
+    if standing is not None and standing.holds(view, seen.at):
+        demand = with_count(seen.demand, ladder.rung(standing.judged.count))
+        return dataclasses.replace(seen, judged=standing.judged, demand=demand)
     look = ahead.look(
         seen.agreed,
         seen.workloads,
@@ -73,7 +80,29 @@ def judge(
         judged=judged,
         held=held,
         demand=with_count(seen.demand, ladder.rung(judged.count)),
-        memory=_with_stop(seen, look, judged.count, current),
+        memory=dataclasses.replace(
+            _with_stop(seen, look, judged.count, current),
+            standing=Standing(at=seen.at, view=view, judged=judged) if judged.count == current and not held else None,
+        ),
+    )
+
+
+def _view(seen: Assessment, recipe: Recipe) -> View:
+    """Return the numbers on which a service's judgement rests."""
+    assert seen.outlook is not None  # noqa: S101 - of those that are judged
+    prices = ahead.miss_usd(seen.agreed, seen.workloads, seen.memory, is_paced=recipe.pacing)
+    in_flight = None if isinstance(seen.signals.demand, Absent) else seen.signals.demand.in_flight
+    return View(
+        level_rps=float(seen.outlook.median[0]),
+        ahead_rps=seen.outlook.quantile(seen.ahead_s, 0.5),
+        output_tokens=answers.outputs(seen.memory.lengths, declared=seen.agreed.workload.output_tokens).mean,
+        in_flight=in_flight or 0,
+        waiting=seen.signals.waiting or 0,
+        fleet=tuple(
+            (name, item.ready, len(item.starting_s), item.stuck + item.lost + item.draining)
+            for name, item in sorted(seen.counts.items())
+        ),
+        miss_usd=max(prices.values(), default=0.0),
     )
 
 

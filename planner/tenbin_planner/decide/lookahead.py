@@ -39,7 +39,7 @@ EXACT = 16
 SMALL = 8
 """Replicas that stand for a larger fleet."""
 STOP_SHARE = 0.8
-"""Share of the horizon's rent that a stop saves too little to be worth: it may be regretted, and its answers end late."""
+"""Share of the horizon's rent that a stop does not save: its answers end late, and it may be regretted."""
 MANY = 0.08
 """Share of misses beyond which one replica more may not help while several would."""
 JUMPS = (1, 2, 4, 8, 16, 32)
@@ -102,6 +102,8 @@ class Judged:
     """Misses that it is expected to save beside what runs; None where nothing changes."""
     judged: int
     """Fleets that were simulated."""
+    miss_usd: float
+    """Price of the dearest miss."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +141,7 @@ class Search:
             usd=found.usd,
             saved_misses=None if chosen == current or base is None else base.misses - found.misses,
             judged=len(self._known),
+            miss_usd=max(self._setting.miss_usd.values()),
         )
 
     def worth(self, count: int) -> float:

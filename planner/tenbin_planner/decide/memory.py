@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenbin_planner.decide import answers, budget, leads, outlook, spending, spot
+
+if TYPE_CHECKING:
+    from tenbin_planner.decide.standing import Standing
 
 VERSION = 2
 MOST_NEEDS = 400
@@ -47,6 +50,8 @@ class ServiceMemory:
     """Observed input lengths as steps from the declared ones; see `capacity.LENGTH_STEP`."""
     output_step: int = 0
     stop: Stop | None = None
+    standing: Standing | None = None
+    """What was judged last, when it changed nothing; not written down: a new planner judges anew."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tenbin_planner.backtest.running import Run
 
-EXCUSES = frozenset({Reason.BACKLOG, Reason.STUCK_PENDING})
+EXCUSES = frozenset({Reason.BACKLOG, Reason.FORECAST_MISS, Reason.STUCK_PENDING})
 """Reasons that say that the forecast was wrong: work waits already, or a pool did not give what it was asked for."""
 SPANS = ("before", "during", "after")
 HOUR_S = 3600.0
