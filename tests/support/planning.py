@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tenbin_planner import demand
-from tenbin_planner.decide import capacity, memory, observation
+from tenbin_planner.decide import capacity, memory, observation, outlook
+from tenbin_planner.decide.recipe import Recipe
 from tenbin_spec.document import Document, document_of
 from tenbin_spec.objectives import Slo
 from tenbin_spec.stack import parse_stack
@@ -23,6 +27,8 @@ TEN_PER_REPLICA = capacity.FleetCapacity(
     sizes=(1,), rates=(10.0,), edges=(10.0,), bound_rps=12.0, slots=16, binding="interactive", infeasible=()
 )
 """Round numbers: each replica serves 10 requests per second, whatever the fleet."""
+STEADY_STATE = Recipe(look_ahead=False)
+"""The recipe that sizes by such capacities and simulates nothing."""
 
 
 def configuration(**changes: Any) -> dict[str, Any]:
@@ -177,7 +183,21 @@ def steady(rate: float, seconds: int = 300) -> list[int]:
 def warm(*, needed_rps: float = 0.0, seconds: int = 60, at: float = NOW) -> memory.Memory:
     """Return the memory of a planner that has observed for long, and needed the same rate over the last seconds."""
     needs = tuple(memory.Need(at=at - second, rate=needed_rps) for second in range(seconds, 0, -INTERVAL_S))
-    return memory.Memory(at=at - INTERVAL_S, services={"chat": memory.ServiceMemory(observed_s=3600.0, needs=needs)})
+    demand = dataclasses.replace(outlook.empty(), observed_s=3600.0)
+    return memory.Memory(at=at - INTERVAL_S, services={"chat": memory.ServiceMemory(demand=demand, needs=needs)})
+
+
+def accustomed(remembered: memory.Memory, rate: float, *, at: float = NOW) -> memory.Memory:
+    """Return a memory that has seen this rate for hours, so that the forecast is sure of it."""
+    services = {
+        name: dataclasses.replace(item, demand=_hours_of(rate, at - 300)) for name, item in remembered.services.items()
+    }
+    return dataclasses.replace(remembered, services=services)
+
+
+@functools.lru_cache
+def _hours_of(rate: float, until: float) -> outlook.DemandMemory:
+    return outlook.from_history(np.array(steady(rate, 3 * 3600), dtype=np.float64), ends_at=until)
 
 
 def slos(agreed: Document) -> dict[str, Slo]:

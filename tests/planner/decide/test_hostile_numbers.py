@@ -20,7 +20,8 @@ def plan(**arguments: object) -> Plan:
     states = arguments.pop("states", (ready(SPOT, 2),))
     assert isinstance(states, tuple)
     observation = observe(*states, rate=15, **arguments)  # type: ignore[arg-type]
-    return decide.decide(AGREED, planning.capacities(AGREED), observation, warm(needed_rps=16)).plan
+    remembered = planning.accustomed(warm(needed_rps=16), 15)
+    return decide.decide(AGREED, planning.capacities(AGREED), observation, remembered, planning.STEADY_STATE).plan
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -62,7 +63,13 @@ def test_a_replica_of_hostile_age_counts_as_new(value: float) -> None:
 def test_hostile_lengths_change_nothing(value: float) -> None:
     lengths = {"chat": ObservedLengths(input_tokens=value, output_tokens=value, requests=1000)}
     observation = dataclasses.replace(observe(ready(SPOT, 2), rate=15), lengths=lengths)
-    result = decide.decide(AGREED, planning.capacities(AGREED), observation, warm(needed_rps=16))
+    result = decide.decide(
+        AGREED,
+        planning.capacities(AGREED),
+        observation,
+        planning.accustomed(warm(needed_rps=16), 15),
+        planning.STEADY_STATE,
+    )
     assert result.plan.wanted() == {SPOT: 2, ON_DEMAND: 0}
     assert result.memory.service("chat").input_step == 0
 

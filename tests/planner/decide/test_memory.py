@@ -10,18 +10,35 @@ from hypothesis import strategies as st
 from support import planning
 from support.planning import ON_DEMAND, SPOT, observe, ready
 from tenbin_planner import decide
-from tenbin_planner.decide import memory
+from tenbin_planner.decide import budget, memory, outlook
 
 numbers = st.floats(min_value=0, max_value=1e12, allow_nan=False)
 services = st.builds(
     memory.ServiceMemory,
-    bins=st.dictionaries(st.integers(0, 10**9), st.integers(0, 10**6), max_size=5).map(
-        lambda bins: dict(sorted(bins.items()))
+    demand=st.lists(st.integers(0, 1000), min_size=20, max_size=60).map(
+        lambda seconds: outlook.learn(outlook.empty(), seconds, at=1e6)
+    ),
+    budget=st.builds(
+        budget.BudgetMemory,
+        at=numbers,
+        seconds=numbers,
+        classes=st.dictionaries(
+            st.text(),
+            st.builds(
+                budget.ClassBudget,
+                good=st.integers(0, 10**9),
+                total=st.integers(0, 10**9),
+                debt=numbers,
+                missed=numbers,
+                counted=numbers,
+            ),
+            max_size=2,
+        ),
     ),
     needs=st.lists(st.builds(memory.Need, at=numbers, rate=numbers), max_size=5).map(tuple),
-    observed_s=numbers,
     input_step=st.integers(-20, 20),
     output_step=st.integers(-20, 20),
+    stop=st.none() | st.builds(memory.Stop, at=numbers, rate=numbers, output_tokens=numbers),
 )
 workloads = st.builds(
     memory.WorkloadMemory,
@@ -46,12 +63,12 @@ def test_what_is_written_is_read_back(remembered: memory.Memory) -> None:
 @pytest.mark.parametrize(
     ("plain", "message"),
     [
-        ({"version": 2}, "memory of version 2; this program reads 1"),
+        ({"version": 1}, "memory of version 1; this program reads 2"),
         (
-            {"version": 1, "at": "nan", "services": {}, "workloads": {}},
+            {"version": 2, "at": "nan", "services": {}, "workloads": {}},
             "memory holds 'nan' where a finite number belongs",
         ),
-        ({"version": 1, "at": 0, "services": []}, "memory is not of the shape"),
+        ({"version": 2, "at": 0, "services": []}, "memory is not of the shape"),
         ({}, "memory is not of the shape that this program writes: KeyError('version')"),
     ],
 )
@@ -66,8 +83,9 @@ def test_a_day_of_decisions_stays_small() -> None:
     remembered = memory.Memory()
     for tick in range(1500):
         observation = observe(ready(SPOT, 2), rate=15, at=planning.NOW + 5 * tick, seconds=60)
-        remembered = decide.decide(agreed, planning.capacities(agreed), observation, remembered).memory
-    assert len(json.dumps(remembered.to_plain())) < 10_000
+        recipe = planning.STEADY_STATE
+        remembered = decide.decide(agreed, planning.capacities(agreed), observation, remembered, recipe).memory
+    assert len(json.dumps(remembered.to_plain())) < 60_000
 
 
 def test_workloads_that_are_gone_are_forgotten() -> None:
@@ -78,11 +96,11 @@ def test_workloads_that_are_gone_are_forgotten() -> None:
 
 
 def test_a_planner_that_begins_to_lead_keeps_the_arrivals_it_saw() -> None:
-    saved = memory.Memory(services={"chat": memory.ServiceMemory(bins={1: 10, 2: 20}, observed_s=100.0)})
-    own = memory.Memory(
-        services={"chat": memory.ServiceMemory(bins={2: 21, 3: 30}, needs=(memory.Need(at=9, rate=1),))}
-    )
+    until_then = outlook.learn(outlook.empty(), [5] * 300, at=1_000_300.0)
+    saved = memory.Memory(services={"chat": memory.ServiceMemory(demand=until_then)})
+    seen = outlook.learn(outlook.empty(), [9] * 100, at=1_000_400.0)
+    own = memory.Memory(services={"chat": memory.ServiceMemory(demand=seen, needs=(memory.Need(at=9, rate=1),))})
     merged = memory.merge(saved, own).service("chat")
-    assert merged.bins == {1: 10, 2: 21, 3: 30}
+    assert merged.demand == outlook.merge(until_then, seen)
+    assert merged.demand.until == seen.until
     assert merged.needs == (memory.Need(at=9, rate=1),)
-    assert merged.observed_s == 100.0

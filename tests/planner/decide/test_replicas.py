@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from support.planning import replica, workload
-from tenbin_planner.decide import replicas
+from tenbin_planner.decide import leads, replicas
 from tenbin_planner.decide.observation import Phase, WorkloadState
 
-LEAD_S = 20.0
+LEAD = leads.belief(leads.LeadMemory(), "w", 20.0)
 
 
 def counted(state: WorkloadState) -> replicas.Counts:
-    return replicas.count(state, state.wanted, lead_s=LEAD_S)
+    return replicas.count(state, state.wanted, lead=LEAD)
 
 
 def test_ready_and_starting_replicas_are_current() -> None:
     found = counted(workload("w", replica("a"), replica("b", Phase.STARTING, since_s=5)))
-    assert (found.ready, found.starting_s, found.current) == (1, (15.0,), 2)
+    assert (found.ready, found.current) == (1, 2)
+    assert found.starting_s == (LEAD.left_s(5.0),)
 
 
 def test_replicas_that_the_cluster_is_still_to_make_start_now() -> None:
     found = counted(workload("w", replica("a"), told=3))
-    assert found.starting_s == (LEAD_S, LEAD_S)
+    assert found.starting_s == (LEAD.median_s, LEAD.median_s)
 
 
-def test_a_late_replica_is_expected_in_half_the_time_it_is_late() -> None:
-    assert counted(workload("w", replica("a", Phase.STARTING, since_s=30))).starting_s == (5.0,)
+def test_the_later_a_replica_is_the_longer_it_is_expected_to_take() -> None:
+    late, later = (counted(workload("w", replica("a", Phase.STARTING, since_s=age))) for age in (22, 35))
+    assert 0 < late.starting_s[0] < later.starting_s[0]
 
 
 def test_a_replica_that_has_not_come_for_three_lead_times_is_stuck() -> None:
