@@ -13,6 +13,7 @@ from tenbin_planner import decide
 from tenbin_planner.decide import capacity, drain, memory
 from tenbin_planner.decide.observation import Observation, Phase, WorkloadState
 from tenbin_planner.decide.plan import Plan
+from tenbin_planner.decide.recipe import FULL, Recipe
 from tenbin_spec.document import Document
 
 AGREED = planning.document()
@@ -61,28 +62,31 @@ memories = st.one_of(
 caps = st.sampled_from(["0.00", "0.36", "0.70", "1.10", "1.52", "2.40", "4.00", "50.00"])
 
 
-def plan(observation: Observation, remembered: memory.Memory, agreed: Document = AGREED) -> Plan:
-    return decide.decide(agreed, planning.capacities(agreed, POOLED), observation, remembered).plan
+recipes = st.sampled_from([FULL, planning.STEADY_STATE])
+
+
+def plan(observation: Observation, remembered: memory.Memory, agreed: Document = AGREED, recipe: Recipe = FULL) -> Plan:
+    return decide.decide(agreed, planning.capacities(agreed, POOLED), observation, remembered, recipe).plan
 
 
 def total(found: Plan) -> int:
     return sum(found.wanted().values())
 
 
-@given(worlds(), memories, caps)
+@given(worlds(), memories, caps, recipes)
 def test_no_plan_costs_more_per_hour_than_the_cap(
-    observation: Observation, remembered: memory.Memory, cap: str
+    observation: Observation, remembered: memory.Memory, cap: str, recipe: Recipe
 ) -> None:
-    found = plan(observation, remembered, planning.with_cap(AGREED, cap))
+    found = plan(observation, remembered, planning.with_cap(AGREED, cap), recipe)
     price = sum(PRICES[name] * count for name, count in found.wanted().items())
     assert price == found.hourly_usd <= Decimal(cap)
 
 
-@given(worlds(), memories, caps)
+@given(worlds(), memories, caps, recipes)
 def test_nothing_is_bought_while_what_still_exists_fills_the_cap(
-    observation: Observation, remembered: memory.Memory, cap: str
+    observation: Observation, remembered: memory.Memory, cap: str, recipe: Recipe
 ) -> None:
-    found = plan(observation, remembered, planning.with_cap(AGREED, cap))
+    found = plan(observation, remembered, planning.with_cap(AGREED, cap), recipe)
     states_ = observation.workloads
     bought = any(found.wanted()[name] > states_[name].wanted for name in PRICES)
     billed = Decimal(0)
@@ -93,11 +97,11 @@ def test_nothing_is_bought_while_what_still_exists_fills_the_cap(
     assert not bought or billed <= Decimal(cap)
 
 
-@given(worlds(), memories)
+@given(worlds(), memories, recipes)
 def test_replicas_stay_within_the_bounds_of_service_and_pools(
-    observation: Observation, remembered: memory.Memory
+    observation: Observation, remembered: memory.Memory, recipe: Recipe
 ) -> None:
-    found = plan(observation, remembered)
+    found = plan(observation, remembered, recipe=recipe)
     lost = sum(state.count(Phase.LOST) for state in observation.workloads.values())
     assert total(found) <= AGREED.services["chat"].replicas.max + lost
     assert all(0 <= found.wanted()[name] <= most for name, most in POOL_MOST.items())
@@ -111,8 +115,10 @@ def test_equal_input_gives_equal_output(observation: Observation, remembered: me
     assert first == second
 
 
-@given(worlds(), memories)
-def test_the_order_of_inputs_changes_nothing(observation: Observation, remembered: memory.Memory) -> None:
+@given(worlds(), memories, recipes)
+def test_the_order_of_inputs_changes_nothing(
+    observation: Observation, remembered: memory.Memory, recipe: Recipe
+) -> None:
     turned = dataclasses.replace(
         observation,
         workloads={
@@ -126,7 +132,7 @@ def test_the_order_of_inputs_changes_nothing(observation: Observation, remembere
             "pools": dict(reversed(AGREED.pools.items())),
         }
     )
-    first, second = plan(observation, remembered), plan(turned, remembered, agreed)
+    first, second = plan(observation, remembered, recipe=recipe), plan(turned, remembered, agreed, recipe)
     assert first.wanted() == second.wanted()
     assert first.services == second.services
     assert drain.orders(first, observation) == drain.orders(second, turned)
@@ -141,7 +147,8 @@ def test_more_load_never_needs_fewer_replicas(observation: Observation, remember
     busier = dataclasses.replace(
         observation, gateway=dataclasses.replace(observation.gateway, classes={("chat", "interactive"): more})
     )
-    assert total(plan(busier, remembered)) >= total(plan(observation, remembered))
+    steady = planning.STEADY_STATE
+    assert total(plan(busier, remembered, recipe=steady)) >= total(plan(observation, remembered, recipe=steady))
 
 
 @given(worlds(), memories, st.floats(0.3, 1.0))
@@ -153,19 +160,34 @@ def test_less_capacity_within_the_objective_is_never_cheaper(
         rates=tuple(rate * share for rate in POOLED.rates),
         edges=tuple(edge * share for edge in POOLED.edges),
     )
-    tighter = decide.decide(AGREED, planning.capacities(AGREED, tight), observation, remembered).plan
-    assert total(tighter) >= total(plan(observation, remembered))
+    steady = planning.STEADY_STATE
+    tighter = decide.decide(AGREED, planning.capacities(AGREED, tight), observation, remembered, steady).plan
+    assert total(tighter) >= total(plan(observation, remembered, recipe=steady))
 
 
-@given(st.floats(0, 70), st.floats(0, 70))
-def test_once_the_plan_is_carried_out_nothing_more_is_done(rate: float, kept_rps: float) -> None:
+@settings(max_examples=20)
+@given(st.integers(2, 12), st.integers(2, 4))
+def test_more_load_that_is_there_to_stay_never_gets_fewer_replicas(rate: int, factor: int) -> None:
+    totals = []
+    for each in (rate, rate * factor):
+        remembered = planning.accustomed(warm(), each)
+        states_ = [planning.ready(ON_DEMAND, 1)]
+        for _ in range(3):
+            found = plan(observe(*states_, rate=each), remembered)
+            states_ = [planning.ready(name, count) for name, count in found.wanted().items()]
+        totals.append(total(found))
+    assert totals[0] <= totals[1]
+
+
+@given(st.integers(0, 70), st.floats(0, 70), recipes)
+def test_once_the_plan_is_carried_out_nothing_more_is_done(rate: int, kept_rps: float, recipe: Recipe) -> None:
     observation = observe(rate=rate)
-    remembered = warm(needed_rps=kept_rps)
+    remembered = planning.accustomed(warm(needed_rps=kept_rps), rate)
     for _ in range(4):
-        found = plan(observation, remembered)
+        found = plan(observation, remembered, recipe=recipe)
         states_ = [planning.ready(name, count) for name, count in found.wanted().items()]
         observation = observe(*states_, rate=rate)
-    again = plan(observation, remembered)
+    again = plan(observation, remembered, recipe=recipe)
     assert again.wanted() == found.wanted()
     assert drain.orders(again, observation) == ()
 

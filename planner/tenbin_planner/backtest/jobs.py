@@ -118,9 +118,7 @@ class Workers:
             self._end()
             raise
 
-    def _spread(
-        self, jobs: Sequence[Job[Result]], told: Heard, done: Done, ended: Ended[Result]
-    ) -> list[Result]:
+    def _spread(self, jobs: Sequence[Job[Result]], told: Heard, done: Done, ended: Ended[Result]) -> list[Result]:
         results: dict[int, Result] = {}
         left = iter(range(len(jobs)))
         for worker in self._running:

@@ -61,6 +61,7 @@ def look(
     remembered: ServiceMemory,
     lead_s: float,
     interval_s: float,
+    spare_s: float,
     is_paced: bool,
 ) -> Look | None:
     """Prepare the search; None where no workload has a price and a profile.
@@ -78,9 +79,13 @@ def look(
         remembered: of the service, what was seen now included.
         lead_s: the longest lead time of its pools.
         interval_s: between two decisions.
+        spare_s: for how long one replica fewer would have done.
         is_paced: whether the error budget's debt counts.
     """
-    usable = [item for item in workloads if item.profile is not None and item.hourly_usd is not None]
+    usable = sorted(
+        (item for item in workloads if item.profile is not None and item.hourly_usd is not None),
+        key=lambda item: item.name,
+    )
     if not usable:
         return None
     length_s = horizon_s(lead_s, interval_s)
@@ -95,6 +100,7 @@ def look(
             outputs=outputs,
             in_flight=_in_flight(seen, sorted(agreed.slo.classes)),
             shares=_shares(seen, sorted(agreed.slo.classes)),
+            expected_rps=agreed.workload.requests_per_second.expected,
             peak_rps=agreed.workload.requests_per_second.peak,
             longest=longest,
         )
@@ -119,6 +125,7 @@ def look(
         horizon_s=length_s,
         lead_s=lead_s,
         drain_s=_drain_s(seen, outputs.mean),
+        spare_s=spare_s,
     )
     return Look(
         search=lookahead.Search(setting, ladder.rung),

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 BUDGETS = 2.5
 PACE_S = 3 * 3600.0
-GAIN = 2.5
-TIGHT = 0.85
+GAIN = 3.0
+TIGHT = 0.75
 FADING_S = 86_400.0
-CHEAPEST, DEAREST = 0.25, 5.0
+CHEAPEST, DEAREST = 0.25, 6.0
 """Bounds of the second factor."""
 DECLARED_S = 3600.0
 """The declared rate counts like so many seconds of observation."""

@@ -36,6 +36,9 @@ STEP_S = 5.0
 SEED = 20_260_105
 ABOVE_NOW = 1.5
 """Demand beyond the declared peak is expected to grow by no more than this factor."""
+LEAP = 4.0
+"""Up to the declared peak, demand is expected to grow by no more than this factor within a horizon, or to half as much
+again as is declared as usual: a leap that was seen once is not bet on for hours."""
 MOST_TOKENS = 10_000_000
 MOST_REQUESTS = 40_000
 """Of one future; beyond, a smaller fleet stands for the whole."""
@@ -76,6 +79,8 @@ class Demand:
     in_flight: InFlight
     shares: Mapping[str, float]
     """Of requests, by class."""
+    expected_rps: float
+    """Declared as usual."""
     peak_rps: float
     """Declared: demand far above is not agreed on, and so it counts once it is there."""
     longest: int
@@ -119,8 +124,10 @@ def _paths(given: Demand, steps: int) -> NDArray[np.float64]:
     """Return the rate along each path, shape (futures, steps)."""
     coarse = given.outlook.paths(np.array(SCORES))
     place = np.minimum(((np.arange(steps) + 0.5) * STEP_S / given.outlook.step_s).astype(np.int64), coarse.shape[1] - 1)
-    agreed = max(given.peak_rps, ABOVE_NOW * float(given.outlook.median[0]))
-    most = min(MOST_REQUESTS / max(given.horizon_s, STEP_S), agreed)
+    level = float(given.outlook.median[0])
+    agreed = max(given.peak_rps, ABOVE_NOW * level)
+    leap = max(LEAP * level, ABOVE_NOW * given.expected_rps)
+    most = min(MOST_REQUESTS / max(given.horizon_s, STEP_S), agreed, leap)
     paths: NDArray[np.float64] = np.minimum(coarse[:, place], most)
     return paths
 

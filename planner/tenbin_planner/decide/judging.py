@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tenbin_planner.decide.assess import Assessment
     from tenbin_planner.decide.leads import LeadBelief
     from tenbin_planner.decide.limits import Ledger
+    from tenbin_planner.decide.lookahead import Judged
     from tenbin_planner.decide.memory import Memory
     from tenbin_planner.decide.observation import Observation
     from tenbin_planner.decide.options import Demanded
@@ -29,6 +30,8 @@ SURPRISE_SHARE = 0.75
 """Quantile of demand, at the time of a stop, above which demand counts as a surprise."""
 LONGER = 1.1
 """Factor on the mean length of answers that counts as one."""
+OVERLOADED = 0.5
+"""Share of misses beyond which futures no longer tell what a replica is worth."""
 EXACT = 1 - 1e-9
 ZERO = Decimal(0)
 
@@ -64,6 +67,7 @@ def judge(
         remembered=seen.memory,
         lead_s=seen.lead_s,
         interval_s=document.planner.interval_s,
+        spare_s=0.0 if seen.memory.spare_since is None else max(0.0, seen.at - seen.memory.spare_since),
         is_paced=recipe.pacing,
     )
     if look is None:
@@ -71,6 +75,7 @@ def judge(
     current, most = ladder.current, min(seen.demand.most, ladder.most)
     least = max(seen.demand.least, seen.demand.least_firm)
     judged = look.search.best(current, least=max(least, 0 if seen.is_warm else min(current, most)), most=most)
+    judged = dataclasses.replace(judged, count=max(judged.count, _overloaded(seen, judged, most)))
     held = _held(seen, look, judged.count, current, least)
     if held:
         judged = dataclasses.replace(judged, count=current, saved_misses=None)
@@ -82,9 +87,16 @@ def judge(
         demand=with_count(seen.demand, ladder.rung(judged.count)),
         memory=dataclasses.replace(
             _with_stop(seen, look, judged.count, current),
+            spare_since=_spare_since(seen, judged, current),
             standing=Standing(at=seen.at, view=view, judged=judged) if judged.count == current and not held else None,
         ),
     )
+
+
+def _spare_since(seen: Assessment, judged: Judged, current: int) -> float | None:
+    if not judged.is_spare or judged.count != current:
+        return None
+    return seen.at if seen.memory.spare_since is None else seen.memory.spare_since
 
 
 def _view(seen: Assessment, recipe: Recipe) -> View:
@@ -149,6 +161,16 @@ def _claim(seen: Assessment, ledger: Ledger) -> sharing.Claim:
         worth=look.search.worth if look is not None else lambda _: 0.0,
         cap_usd=ledger.own_cap(seen.service),
     )
+
+
+def _overloaded(seen: Assessment, judged: Judged, most: int) -> int:
+    """Return the replicas that an overload needs: where none that can be had saves much, none looks worth its price.
+
+    What comes is then worked off as fast as the service's bounds allow, so more load never gets less.
+    """
+    if seen.needed is None or seen.capacity is None or judged.misses <= OVERLOADED * judged.requests:
+        return 0
+    return min(most, seen.capacity.replicas_for(seen.needed.at_lead))
 
 
 def _held(seen: Assessment, look: ahead.Look, count: int, current: int, least: int) -> str:

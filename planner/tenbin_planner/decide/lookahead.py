@@ -39,7 +39,10 @@ EXACT = 16
 SMALL = 8
 """Replicas that stand for a larger fleet."""
 STOP_SHARE = 0.8
-"""Share of the horizon's rent that a stop does not save: its answers end late, and it may be regretted."""
+"""Share of the horizon's rent that a stop is held to lose: its answers end late, and it may be regretted."""
+PAID = 0.5
+"""Part of the time for which a replica has been spare by which that loss shrinks, down to what its answers take: who
+has paid in vain for as long as a start would cost need not wait any longer (the ski-rental rule)."""
 MANY = 0.08
 """Share of misses beyond which one replica more may not help while several would."""
 JUMPS = (1, 2, 4, 8, 16, 32)
@@ -85,6 +88,13 @@ class Setting:
     """What a start is expected to take."""
     drain_s: float
     """What the answers of a replica that stops are expected to take."""
+    spare_s: float = 0.0
+    """For how long one replica fewer would have been worth more, had a stop lost nothing but its answers' time."""
+
+    @property
+    def stop_s(self) -> float:
+        """What a stop is held to lose, in seconds of rent."""
+        return max(self.drain_s, STOP_SHARE * self.horizon_s - PAID * self.spare_s)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,6 +114,8 @@ class Judged:
     """Fleets that were simulated."""
     miss_usd: float
     """Price of the dearest miss."""
+    is_spare: bool
+    """Whether one replica fewer would be worth more, had a stop lost nothing but its answers' time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +136,7 @@ class Search:
         self._setting = setting
         self._rung = rung
         self._known: dict[int, _Value] = {}
+        self._is_spare = False
         self.requests = sum(item.weight * (len(item.arrivals) - item.present) for item in setting.futures)
 
     def best(self, current: int, *, least: int, most: int) -> Judged:
@@ -142,6 +155,7 @@ class Search:
             saved_misses=None if chosen == current or base is None else base.misses - found.misses,
             judged=len(self._known),
             miss_usd=max(self._setting.miss_usd.values()),
+            is_spare=self._is_spare,
         )
 
     def worth(self, count: int) -> float:
@@ -186,12 +200,19 @@ class Search:
 
     def _downwards(self, count: int, least: int) -> int:
         while count > least:
-            here = self._value(count)
-            fewer = self._value(count - 1, at_most=here.total)
+            here, early = self._value(count), self._early_usd(count - 1)
+            fewer = self._value(count - 1, at_most=here.total + early)
+            self._is_spare |= fewer.total - early < here.total
             if fewer.total >= here.total - 1e-12:
                 break
             count -= 1
         return count
+
+    def _early_usd(self, count: int) -> float:
+        """Return what stops down to a count are held to lose besides the time that their answers take, in dollars."""
+        counts, setting = self._rung(count), self._setting
+        stops = sum(max(0, item.ready - counts.get(item.name, 0)) * item.usd_per_s for item in setting.groups)
+        return stops * (setting.stop_s - setting.drain_s)
 
     def _value(self, count: int, *, at_most: float = math.inf) -> _Value:
         known = self._known.get(count)
@@ -223,8 +244,7 @@ def _usd(setting: Setting, counts: Mapping[str, int]) -> float:
         count = counts.get(group.name, 0)
         started = max(0, count - group.current)
         stopped = max(0, group.ready - count)
-        kept_s = max(setting.drain_s, STOP_SHARE * setting.horizon_s)
-        seconds = count * setting.horizon_s + started * setting.drain_s + stopped * kept_s
+        seconds = count * setting.horizon_s + started * setting.drain_s + stopped * setting.stop_s
         total += group.usd_per_s * seconds
     return total
 

@@ -50,6 +50,8 @@ class ServiceMemory:
     """Observed input lengths as steps from the declared ones; see `capacity.LENGTH_STEP`."""
     output_step: int = 0
     stop: Stop | None = None
+    spare_since: float | None = None
+    """Since when one replica fewer would do, had a stop no price; None while it would not."""
     standing: Standing | None = None
     """What was judged last, when it changed nothing; not written down: a new planner judges anew."""
 
@@ -99,6 +101,7 @@ class Memory:
                     "needs": [[need.at, need.rate] for need in item.needs],
                     "input_step": item.input_step,
                     "output_step": item.output_step,
+                    "spare_since": item.spare_since,
                     "stop": None if item.stop is None else dataclasses.asdict(item.stop),
                 }
                 for name, item in sorted(self.services.items())
@@ -160,6 +163,7 @@ def _service(plain: Mapping[str, Any]) -> ServiceMemory:
         needs=tuple(Need(at=_finite(at), rate=_finite(rate)) for at, rate in plain["needs"]),
         input_step=int(plain["input_step"]),
         output_step=int(plain["output_step"]),
+        spare_since=None if plain["spare_since"] is None else _finite(plain["spare_since"]),
         stop=None
         if stop is None
         else Stop(at=_finite(stop["at"]), rate=_finite(stop["rate"]), output_tokens=_finite(stop["output_tokens"])),
