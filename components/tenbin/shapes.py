@@ -134,6 +134,8 @@ class ServiceConfig(TypedDict):
     slo: SloConfig
     workload: WorkloadConfig
     cost: NotRequired[CostCapConfig]
+    priority: NotRequired[int]
+    """Where money is short, a missed request counts so many times as one of a service of priority 1."""
 
 
 class NodeRangeConfig(TypedDict):

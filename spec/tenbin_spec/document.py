@@ -20,7 +20,7 @@ from tenbin_spec.pools import CapacityType
 from tenbin_spec.problems import ConfigurationError, Problem, problems_of
 from tenbin_spec.profiles import ApiServer, EngineProfile
 from tenbin_spec.quantities import Frozen, Name, Usd
-from tenbin_spec.services import ReplicaRange, Role
+from tenbin_spec.services import Priority, ReplicaRange, Role
 from tenbin_spec.stack import Stack
 from tenbin_spec.workload import Workload
 
@@ -70,6 +70,7 @@ class DocumentService(Frozen):
     slo: Slo
     workload: Workload
     cost: CostCap | None
+    priority: Priority = 1
 
 
 class DocumentPlanner(Frozen):
@@ -145,6 +146,7 @@ def document_of(stack: Stack, name: str, findings: tuple[str, ...] = ()) -> Docu
                 slo=service.slo,
                 workload=service.workload,
                 cost=service.cost,
+                priority=service.priority,
             )
             for key, service in sorted(stack.services.items())
         },

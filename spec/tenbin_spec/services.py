@@ -22,6 +22,10 @@ class Role(enum.StrEnum):
     DECODE = "decode"
 
 
+Priority = Annotated[int, Field(strict=True, ge=1, le=100)]
+"""Where money is short, a missed request counts so many times as one of a service of priority 1."""
+
+
 class ReplicaRange(Frozen):
     """How many replicas a service may have over all of its pools."""
 
@@ -50,6 +54,7 @@ class Service(Frozen):
     slo: Slo
     workload: Workload
     cost: CostCap | None = None
+    priority: Priority = 1
 
     @model_validator(mode="after")
     def _names_pools_once(self) -> Self:

@@ -52,7 +52,7 @@ def test_the_load_shape_keeps_its_objective_for_less_than_a_fixed_fleet() -> Non
         shares.append(float(world.good().mean()))
         fixed = capacity.cheapest_fixed_fleet(drawn, {"interactive": objective}, profile, max_replicas=6)
         fixed_usd += sum(PRICES[: fixed.replicas]) * SHAPE_S / 3600
-        assert sum(world.ticks[-1].plan.wanted().values()) == 1
+        assert sum(world.ticks[-1].plan.wanted().values()) <= 2
         assert not world.failures
     assert min(shares) >= 0.97
     assert np.mean(shares) >= 0.99

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import planning
 from support.planning import ON_DEMAND, SPOT, observe, replica, warm, workload
-from tenbin_planner import decide
+from tenbin_planner import decide, demand
 from tenbin_planner.decide import capacity, drain, memory
 from tenbin_planner.decide.observation import Observation, Phase, WorkloadState
 from tenbin_planner.decide.plan import Plan
@@ -45,6 +46,20 @@ def states(draw: st.DrawFn, name: str) -> WorkloadState:
 
 
 @st.composite
+def told(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw what the gateway tells of answers: how far they have come, how long they were, and how many were good."""
+    total = draw(st.integers(0, 10_000))
+    good = draw(st.integers(0, total))
+    return {
+        "running": planning.running(*draw(st.lists(st.integers(0, 400), max_size=60))),
+        "answers": draw(
+            st.none() | st.dictionaries(st.integers(1, 2000), st.integers(0, 1000), max_size=4).map(planning.answered)
+        ),
+        "cumulative": demand.Attainment(good=good, total=total),
+    }
+
+
+@st.composite
 def worlds(draw: st.DrawFn) -> Observation:
     return observe(
         draw(states(SPOT)),
@@ -53,6 +68,7 @@ def worlds(draw: st.DrawFn) -> Observation:
         in_flight=draw(st.integers(0, 500)),
         heard=draw(st.integers(0, 9)) > 0,
         seconds=draw(st.integers(1, 300)),
+        told=draw(told()),
     )
 
 

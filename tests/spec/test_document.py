@@ -61,6 +61,13 @@ def test_a_document_from_before_these_keys_is_on_demand_without_a_floor() -> Non
     assert parse_document(json.dumps(plain)) == document_of(stack(), "dev")
 
 
+def test_the_planner_knows_the_priority_of_a_service_and_an_older_document_has_priority_1() -> None:
+    assert document_of(stack(services__chat__priority=7), "dev").services["chat"].priority == 7
+    plain = json.loads(document_of(stack(), "dev").to_json())
+    assert plain["services"]["chat"].pop("priority") == 1
+    assert parse_document(json.dumps(plain)) == document_of(stack(), "dev")
+
+
 def test_engine_settings_narrow_the_profile() -> None:
     narrowed = stack(services__chat__engine__max_num_seqs=3, services__chat__engine__max_model_len=100)
     profile = document_of(narrowed, "dev").workloads[0].profile

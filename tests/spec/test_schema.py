@@ -39,8 +39,18 @@ def test_keys_of_other_namespaces_are_allowed() -> None:
         {"cost": {}},
         {"cost__hourly_usd": "-1"},
         {"services__chat__replicas": {"min": 1, "max": 5, "on_demand_min": -1}},
+        {"services__chat__priority": 101},
     ],
-    ids=["unknown domain", "unquoted number", "wrong unit", "unknown engine", "missing cap", "negative money", "floor"],
+    ids=[
+        "unknown domain",
+        "unquoted number",
+        "wrong unit",
+        "unknown engine",
+        "missing cap",
+        "negative money",
+        "floor",
+        "priority",
+    ],
 )
 def test_what_the_schema_refuses(replacements: dict[str, Any]) -> None:
     assert not VALIDATOR.is_valid(stack_file(plain_stack(**replacements)))

@@ -122,6 +122,18 @@ CASES = {
         {"services__chat__replicas": {"min": 1, "max": 5, "on_demand_min": 2}},
         "tenbin:services.chat.replicas: on_demand_min 2 is above min 1: allowed is min or less",
     ),
+    "priority below 1": (
+        {"services__chat__priority": 0},
+        "tenbin:services.chat.priority: 0: input should be greater than or equal to 1",
+    ),
+    "priority above 100": (
+        {"services__chat__priority": 101},
+        "tenbin:services.chat.priority: 101: input should be less than or equal to 100",
+    ),
+    "fraction of a priority": (
+        {"services__chat__priority": 1.5},
+        "tenbin:services.chat.priority: 1.5 is not a whole number",
+    ),
     "truth instead of a number": (
         {"services__chat__replicas": {"min": 1, "max": True}},
         "tenbin:services.chat.replicas.max: True is not a whole number",

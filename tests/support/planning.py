@@ -11,6 +11,7 @@ import numpy as np
 from tenbin_planner import demand
 from tenbin_planner.decide import capacity, memory, observation, outlook
 from tenbin_planner.decide.recipe import Recipe
+from tenbin_planner.demand import progress
 from tenbin_spec.document import Document, document_of
 from tenbin_spec.objectives import Slo
 from tenbin_spec.stack import parse_stack
@@ -99,9 +100,14 @@ def capacities(agreed: Document, known: capacity.FleetCapacity = TEN_PER_REPLICA
 
 
 def gateway(
-    arrivals: Mapping[str, Sequence[Any]], *, in_flight: Any = 0, heard: bool = True, at: float = NOW
+    arrivals: Mapping[str, Sequence[Any]],
+    *,
+    in_flight: Any = 0,
+    heard: bool = True,
+    at: float = NOW,
+    told: Mapping[str, Any] | None = None,
 ) -> demand.GatewayObservation:
-    """Return what a gateway tells, with one class per service."""
+    """Return what a gateway tells, with one class per service; `told` are other fields of each class."""
     nothing = demand.Attainment(good=0, total=0)
     classes = {
         (name, "interactive"): demand.ClassObservation(
@@ -112,16 +118,15 @@ def gateway(
             last_minute=nothing,
             last_5_minutes=nothing,
             last_hour=nothing,
-            cumulative=nothing,
             ttft_ms=None,
             tpot_ms=None,
-            e2e_ms=None,
             tpot_is_estimated=False,
             output_tokens=None,
             failed=0,
             shed=0,
             cancelled=0,
             refused=0,
+            **{"cumulative": nothing, "e2e_ms": None, **(told or {})},
         )
         for name, values in arrivals.items()
     }
@@ -162,17 +167,46 @@ def observe(
     at: float = NOW,
     seconds: int = 300,
     arrivals: Mapping[str, Sequence[Any]] | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> observation.Observation:
-    """Return an observation of a constant rate; workloads that are not given exist and run nothing."""
+    """Return an observation of a constant rate; workloads that are not given exist and run nothing.
+
+    Args:
+        workloads: of the cluster.
+        rate: requests per second.
+        in_flight: at the gateway.
+        heard: whether a gateway is heard.
+        at: now.
+        seconds: for how long requests have come.
+        arrivals: instead of the rate.
+        told: other fields of what the gateway tells of each class.
+    """
     named = {item.name: item for item in workloads}
     for name in (SPOT, ON_DEMAND):
         named.setdefault(name, workload(name))
     return observation.Observation(
         at=at,
-        gateway=gateway(arrivals or {"chat": steady(rate, seconds)}, in_flight=in_flight, heard=heard, at=at),
+        gateway=gateway(
+            arrivals or {"chat": steady(rate, seconds)}, in_flight=in_flight, heard=heard, at=at, told=told
+        ),
         workloads=named,
         lengths={},
     )
+
+
+def running(*output_tokens: Any) -> demand.RunningSample:
+    """Return requests in flight whose answers have come to so many tokens, 30 ms each."""
+    ages = tuple(0.03 * tokens for tokens in output_tokens)
+    return demand.RunningSample(count=len(output_tokens), age_s=ages, output_tokens=output_tokens)
+
+
+def answered(counts: Mapping[int, Any], *, since: Any = NOW - 3600.0) -> demand.AnswerCounts:
+    """Return the counters after answers of these numbers of tokens, all at their end."""
+    ended = np.zeros(progress.BINS, dtype=object)
+    for tokens, count in counts.items():
+        ended[progress.bins_of(tokens)] += count
+    passed = np.cumsum(ended[::-1])[::-1] - ended
+    return demand.AnswerCounts(since=since, ended=tuple(ended), passed=tuple(passed))
 
 
 def steady(rate: float, seconds: int = 300) -> list[int]:

@@ -91,6 +91,8 @@ def services(draw: st.DrawFn, pools: list[str]) -> dict[str, Any]:
         service["replicas"]["on_demand_min"] = draw(st.integers(min_value=0, max_value=least))
     if draw(st.booleans()):
         service["cost"] = {"hourly_usd": draw(money)}
+    if draw(st.booleans()):
+        service["priority"] = draw(st.integers(min_value=1, max_value=100))
     return service
 
 

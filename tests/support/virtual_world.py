@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tenbin_planner import demand, loop, ports
 from tenbin_planner.decide import capacity, drain, memory, observation
+from tenbin_planner.decide.recipe import FULL, Recipe
 from tenbin_planner.model import stepwise
 
 if TYPE_CHECKING:
@@ -136,9 +137,16 @@ class World:
         for pod in self._pods:
             pod.ready_s = 0.0
 
-    def new_loop(self) -> loop.Loop:
+    def new_loop(self, recipe: Recipe = FULL) -> loop.Loop:
         return loop.Loop(
-            observer=self, modeller=self, actuator=self, store=self, leadership=self, recorder=self, clock=self
+            observer=self,
+            modeller=self,
+            actuator=self,
+            store=self,
+            leadership=self,
+            recorder=self,
+            clock=self,
+            recipe=recipe,
         )
 
     def run(self, until_s: float, planner: loop.Loop | None, *, interval_s: float) -> None:

@@ -102,10 +102,7 @@ def decide(
     ]
     memory = _spent(seen, memory, observation)
     ledger = open_ledger(document, seen, memory)
-    seen = [
-        judging.judge(document, item, observation=observation, memory=memory, beliefs=beliefs, recipe=recipe)
-        for item in seen
-    ]
+    seen = [judging.judge(document, item, memory=memory, beliefs=beliefs, recipe=recipe) for item in seen]
     seen = judging.share(seen, ledger)
     given = allocate.allocate([item.demand for item in seen], ledger)
     plan = _plan(document, observation, seen, given, ledger=ledger, reader=reader, memory=memory)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tenbin_planner.decide.memory import Memory, ServiceMemory
     from tenbin_planner.decide.observation import Observation
     from tenbin_planner.decide.recipe import Recipe
-    from tenbin_planner.demand import GatewayObservation
 
 WARM_AFTER_S = 30.0
 """Seconds of observed demand, or a lead time if that is longer, until which the declared workload counts too."""
@@ -90,7 +89,7 @@ def assess(
     ahead_s, hold_s = lead_s + interval_s, hold.LEADS * lead_s
     known = _cheapest_capacity(workloads, capacities)
     best = dict(known.best) if known is not None else {}
-    remembered = _remember(memory.service(service), agreed, seen, observation.gateway, service=service, best=best)
+    remembered = _remember(memory.service(service), agreed, seen, best, at=observation.gateway.at)
     foreseen = _outlook(seen, remembered, agreed, at=observation.at, horizon_s=ahead.horizon_s(lead_s, interval_s))
     if foreseen is not None and not recipe.forecast:
         foreseen = _as_now(foreseen)
@@ -163,21 +162,19 @@ def _remember(
     before: ServiceMemory,
     agreed: DocumentService,
     seen: signals.Signals,
-    gateway: GatewayObservation,
-    *,
-    service: str,
     best: Mapping[str, float],
+    *,
+    at: float,
 ) -> ServiceMemory:
     input_step, output_step = capacity.length_steps(agreed.workload, seen.lengths, before)
     before = dataclasses.replace(before, input_step=input_step, output_step=output_step)
     if isinstance(seen.demand, Absent):
         return before
-    classes = gateway.service(service)
     return dataclasses.replace(
         before,
-        demand=outlook.learn(before.demand, seen.demand.arrivals, at=gateway.at),
-        lengths=answers.learn(before.lengths, classes, declared=agreed.workload.output_tokens),
-        budget=budget.learn(before.budget, classes, agreed.slo.classes, best, at=gateway.at),
+        demand=outlook.learn(before.demand, seen.demand.arrivals, at=at),
+        lengths=answers.learn(before.lengths, seen.classes, declared=agreed.workload.output_tokens),
+        budget=budget.learn(before.budget, seen.classes, agreed.slo.classes, best, at=at),
     )
 
 

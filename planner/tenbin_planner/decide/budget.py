@@ -32,7 +32,8 @@ CHEAPEST, DEAREST = 0.25, 6.0
 """Bounds of the second factor."""
 DECLARED_S = 3600.0
 """The declared rate counts like so many seconds of observation."""
-MOST = 1e12
+MOST = 1e11
+"""Requests of a record; counts beyond are not believed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

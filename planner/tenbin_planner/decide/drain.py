@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from tenbin_planner.decide import signals
 from tenbin_planner.decide.observation import EngineReading, Phase
 
 if TYPE_CHECKING:
@@ -59,11 +60,13 @@ Order = Mark | Unmark | Scale
 def orders(plan: Plan, observation: Observation) -> tuple[Order, ...]:
     """Return what brings the cluster nearer to the plan; nothing when it is there.
 
-    Taking back comes first and marks last, so that a failure half-way never leaves fewer replicas than planned.
+    Taking back comes first and marks last, so that a failure half-way never leaves fewer replicas than planned. A
+    workload whose count cannot be believed is left alone.
     """
     found: list[Order] = []
     for planned in plan.workloads:
-        state = observation.workloads.get(planned.name)
+        raw = observation.workloads.get(planned.name)
+        state = None if raw is None else signals.workload(raw, signals.Reader())
         if state is not None:
             found += _orders(state, planned.wanted)
     rank = {Unmark: 0, Scale: 1, Mark: 2}
@@ -108,10 +111,12 @@ def _may_go(victim: ReplicaState) -> bool:
 
 def _work(replica: ReplicaState) -> float:
     """Return the requests in a replica; an engine that does not say so is taken to have many."""
+    many, reader = float(-LOWEST_COST), signals.Reader()
     if not isinstance(replica.engine, EngineReading) or replica.engine.running is None:
-        return float(-LOWEST_COST)
-    work = replica.engine.running + (replica.engine.waiting or 0.0)
-    return work if 0 <= work < -LOWEST_COST else float(-LOWEST_COST)
+        return many
+    running = reader.number("", replica.engine.running, many)
+    waiting = reader.number("", replica.engine.waiting, many)
+    return many if running is None or reader.ignored else min(many, running + (waiting or 0.0))
 
 
 def _deletion_cost(victim: ReplicaState) -> int:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tenbin_planner.decide.limits import Ledger
     from tenbin_planner.decide.lookahead import Judged
     from tenbin_planner.decide.memory import Memory
-    from tenbin_planner.decide.observation import Observation
     from tenbin_planner.decide.options import Demanded
     from tenbin_planner.decide.recipe import Recipe
 
@@ -40,7 +39,6 @@ def judge(
     document: Document,
     seen: Assessment,
     *,
-    observation: Observation,
     memory: Memory,
     beliefs: Mapping[str, LeadBelief],
     recipe: Recipe,
@@ -59,7 +57,7 @@ def judge(
         seen.workloads,
         ladder=ladder,
         outlook=seen.outlook,
-        seen=observation.gateway.service(seen.service),
+        seen=seen.signals.classes,
         signals=seen.signals,
         counts=seen.counts,
         beliefs=beliefs,
@@ -74,6 +72,8 @@ def judge(
         return seen
     current, most = ladder.current, min(seen.demand.most, ladder.most)
     least = max(seen.demand.least, seen.demand.least_firm)
+    if _is_idle(seen):
+        most = least
     judged = look.search.best(current, least=max(least, 0 if seen.is_warm else min(current, most)), most=most)
     judged = dataclasses.replace(judged, count=max(judged.count, _overloaded(seen, judged, most)))
     held = _held(seen, look, judged.count, current, least)
@@ -151,6 +151,10 @@ def _claim(seen: Assessment, ledger: Ledger) -> sharing.Claim:
     def hourly_usd(count: int) -> Decimal:
         return sum((n * (prices[name] or ZERO) for name, n in ladder.rung(count).items()), ZERO)
 
+    def worth(count: int) -> float:
+        # Priority weighs services against each other only: what one wants alone is judged without it.
+        return seen.look.search.worth(count) * seen.agreed.priority if seen.look is not None else 0.0
+
     look = seen.look
     wanted = ladder.current if seen.judged is None else seen.judged.count
     return sharing.Claim(
@@ -158,9 +162,16 @@ def _claim(seen: Assessment, ledger: Ledger) -> sharing.Claim:
         least=min(seen.demand.least, wanted) if look is not None else wanted,
         wanted=wanted,
         hourly_usd=hourly_usd,
-        worth=look.search.worth if look is not None else lambda _: 0.0,
+        worth=worth,
         cap_usd=ledger.own_cap(seen.service),
     )
+
+
+def _is_idle(seen: Assessment) -> bool:
+    """Tell whether a service that may have no replica needs none: idle for long, and no request is expected soon."""
+    if seen.demand.least or not seen.is_warm or seen.outlook is None:
+        return False
+    return float(seen.outlook.median.mean()) * seen.ahead_s < 1.0
 
 
 def _overloaded(seen: Assessment, judged: Judged, most: int) -> int:

@@ -150,7 +150,7 @@ def from_plain(plain: Mapping[str, Any]) -> Memory:
             spot=spot.from_plain(plain["spot"]),
             spending=spending.from_plain(plain["spending"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"memory is not of the shape that this program writes: {error!r}") from error
 
 

@@ -7,23 +7,26 @@ reach a formula. What is dropped is absent, which is not 0.
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING
 
 from tenbin_planner.decide.observation import Absent, EngineReading, ObservedLengths, Phase
 from tenbin_planner.decide.plan import Ignored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tenbin_planner.decide.observation import Observation, WorkloadState
-    from tenbin_planner.demand import ClassObservation
+    from tenbin_planner.demand import AnswerCounts, ClassObservation, Quantiles, RunningSample
 
 MOST_PER_SECOND = 1_000_000
 MOST_IN_FLIGHT = 10_000_000
 MOST_TOKENS = 10_000_000
 MOST_REPLICAS = 100_000
+MOST_REQUESTS = 10**11
+"""Of a counter that runs since the planner began."""
 LONGEST_AGE_S = 1e10
+WIDEST = 10**15
+"""Integers beyond are written by their size."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,10 @@ class Signals:
     waiting: int | None
     """Requests that wait in the service's engines; None when none of them says so."""
     lengths: ObservedLengths | Absent
+    classes: tuple[ClassObservation, ...] = ()
+    """What the gateway says of each class, in the order of their names, with only numbers that can be used: a second
+    whose arrivals are unknown has none, an answer of unknown length has not begun, and quantiles or counts of answers
+    that have no meaning are missing. Only `cumulative` is as it was told."""
 
 
 class Reader:
@@ -55,17 +62,18 @@ class Reader:
         """Return a finite number between 0 and `most`; None, and a line in `ignored`, for anything else."""
         if value is None:
             return None
-        if isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= most:
+        if isinstance(value, int | float) and 0 <= value <= most:
             return value
-        text = f"{value:g}" if isinstance(value, float) else str(value)
-        self.ignored.append(Ignored(where=where, value=text, why=_why(value, most)))
+        self.ignored.append(Ignored(where=where, value=_text(value), why=_why(value, most)))
         return None
+
+    def all_usable(self, where: str, values: Sequence[float], most: float) -> bool:
+        """Tell whether all are finite numbers between 0 and `most`; the first one that is not is in `ignored`."""
+        return all(value is not None and self.number(where, value, most) is not None for value in values)
 
 
 def _why(value: float, most: float) -> str:
     if isinstance(value, int | float):
-        if math.isnan(value):
-            return "not a number"
         if value < 0:
             return "negative"
         if value > most:
@@ -73,13 +81,22 @@ def _why(value: float, most: float) -> str:
     return "not a number"
 
 
+def _text(value: float) -> str:
+    if isinstance(value, int) and abs(value) > WIDEST:
+        return f"an integer of {value.bit_length()} bits"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def read(observation: Observation, service: str, workloads: Iterable[str], reader: Reader) -> Signals:
     """Read what an observation says about one service."""
     states = [observation.workloads[name] for name in workloads if name in observation.workloads]
+    demand = _demand(observation, service, reader)
+    classes = () if isinstance(demand, Absent) else observation.gateway.service(service)
     return Signals(
-        demand=_demand(observation, service, reader),
+        demand=demand,
         waiting=_waiting(states, reader),
         lengths=_lengths(observation, service, reader),
+        classes=tuple(_class(item, reader) for item in classes),
     )
 
 
@@ -128,6 +145,46 @@ def _arrivals(item: ClassObservation, reader: Reader) -> list[int | None]:
     return values
 
 
+def _class(item: ClassObservation, reader: Reader) -> ClassObservation:
+    """Return what is seen of a class with only numbers that can be used; arrivals are read with the demand."""
+    where = f"{item.service}/{item.class_name}"
+    reader.all_usable(f"{where} counts", (item.cumulative.good, item.cumulative.total), MOST_REQUESTS)
+    return dataclasses.replace(
+        item,
+        arrivals=_or_none(item.arrivals, MOST_PER_SECOND),
+        e2e_ms=_quantiles(f"{where} E2E time", item.e2e_ms, reader),
+        running=_running(f"{where} running answers", item.running, reader),
+        answers=_answers(f"{where} answers", item.answers, reader),
+    )
+
+
+def _quantiles(where: str, seen: Quantiles | None, reader: Reader) -> Quantiles | None:
+    usable = seen is not None and reader.all_usable(where, (seen.p50, seen.p90, seen.p99), LONGEST_AGE_S)
+    return seen if usable else None
+
+
+def _running(where: str, seen: RunningSample, reader: Reader) -> RunningSample:
+    tokens, ages = seen.output_tokens, seen.age_s
+    if not reader.all_usable(where, tokens, MOST_TOKENS):
+        tokens = _or_none(tokens, MOST_TOKENS)
+    if not reader.all_usable(where, ages, LONGEST_AGE_S):
+        ages = _or_none(ages, LONGEST_AGE_S)
+    count = reader.number(where, seen.count, MOST_IN_FLIGHT)
+    return dataclasses.replace(
+        seen, count=len(tokens) if count is None else int(count), age_s=ages, output_tokens=tokens
+    )
+
+
+def _or_none(values: Iterable[float], most: float) -> tuple[int, ...]:
+    """Return whole numbers, with 0 for each that cannot be used."""
+    return tuple(int(Reader().number("", value, most) or 0) for value in values)
+
+
+def _answers(where: str, seen: AnswerCounts | None, reader: Reader) -> AnswerCounts | None:
+    usable = seen is not None and reader.all_usable(where, (seen.since, *seen.ended, *seen.passed), MOST_REQUESTS)
+    return seen if usable else None
+
+
 def _sum(values: Iterable[int | None]) -> int | None:
     total = 0
     for value in values:
@@ -154,6 +211,7 @@ def _lengths(observation: Observation, service: str, reader: Reader) -> Observed
         return Absent(why="engines did not tell")
     given = reader.number(f"{service} input tokens", seen.input_tokens, MOST_TOKENS)
     taken = reader.number(f"{service} output tokens", seen.output_tokens, MOST_TOKENS)
-    if given is None or taken is None or not given or not taken:
+    requests = reader.number(f"{service} requests", seen.requests, MOST_REQUESTS)
+    if requests is None or not given or not taken:
         return Absent(why="the engines' numbers cannot be used")
-    return ObservedLengths(input_tokens=given, output_tokens=taken, requests=seen.requests)
+    return ObservedLengths(input_tokens=given, output_tokens=taken, requests=int(requests))

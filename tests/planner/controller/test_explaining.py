@@ -96,7 +96,8 @@ def test_the_log_has_a_line_for_what_changes_and_none_for_what_stays(ticks: list
         count = len(lines)
         said.record(ticks[-1])
     scaled = [line for line in lines if line["event"] == "scaled"]
-    assert (SPOT, "forecast") in [(line["workload"], line["reason"]) for line in scaled]
+    assert (SPOT, "warming-up") in [(line["workload"], line["reason"]) for line in scaled]
+    assert {"backlog", "forecast"} & {line["reason"] for line in scaled}
     assert all(line["detail"] for line in scaled)
     repeated = [line for line in lines[count:] if line["event"] not in ("scaled", "drains", "drains no more")]
     assert repeated == []
@@ -123,8 +124,8 @@ async def test_a_scaled_workload_gets_an_event_with_the_reason(ticks: list[ports
     tick = next(tick for tick in ticks if tick.done)
     await events.tell(Cluster(), tick, namespace="tenbin", identity="p")  # type: ignore[arg-type]
     event = next(event for event in told if event["involvedObject"]["name"] == SPOT)
-    assert event["reason"] == "Forecast"
-    assert event["message"].startswith("1 -> 2 replicas: forecast: ")
+    assert event["reason"] == "WarmingUp"
+    assert event["message"].startswith("1 -> 2 replicas: warming-up: ")
 
 
 async def test_http_serves_plan_health_readiness_and_metrics(ticks: list[ports.Tick]) -> None:

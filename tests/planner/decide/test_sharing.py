@@ -15,7 +15,7 @@ def claim(service: str, *, wanted: int, need: float, least: int = 1, miss_usd: f
         service=service,
         least=least,
         wanted=wanted,
-        hourly_usd=lambda count: Decimal(count),
+        hourly_usd=Decimal,
         worth=lambda count: miss_usd * max(0.0, need - count),
     )
 

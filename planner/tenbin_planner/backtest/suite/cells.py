@@ -63,6 +63,7 @@ class Promise:
     on_demand: int = 0
     """Of these, replicas that are never on spot capacity."""
     most: int = 40
+    priority: int = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -211,4 +212,5 @@ def _service(item: Promise, declared: Workload) -> DocumentService:
         slo=Slo(window=stackless.WINDOW, classes=classes, default_class=next(iter(classes))),
         workload=declared,
         cost=None,
+        priority=item.priority,
     )
