@@ -195,8 +195,8 @@ def observe(
 
 
 def running(*output_tokens: Any) -> demand.RunningSample:
-    """Return requests in flight whose answers have come to so many tokens, 30 ms each."""
-    ages = tuple(0.03 * tokens for tokens in output_tokens)
+    """Return requests in flight whose answers have come to so many tokens, oldest first."""
+    ages = tuple(float(age) for age in range(len(output_tokens), 0, -1))
     return demand.RunningSample(count=len(output_tokens), age_s=ages, output_tokens=output_tokens)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tenbin_planner.decide.leads import LeadBelief
     from tenbin_planner.decide.memory import Memory, ServiceMemory
+    from tenbin_planner.decide.options import Option
     from tenbin_planner.decide.outlook import Outlook
     from tenbin_planner.decide.replicas import Counts
     from tenbin_planner.decide.signals import Signals
@@ -102,11 +103,12 @@ def look(
             shares=_shares(seen, sorted(agreed.slo.classes)),
             expected_rps=agreed.workload.requests_per_second.expected,
             peak_rps=agreed.workload.requests_per_second.peak,
+            share=lookahead.share_for(sum(counts[item.name].ready for item in usable if item.name in counts)),
             longest=longest,
         )
     )
     luck = np.array([future.uniforms[0] for future in drawn])
-    prices = miss_usd(agreed, workloads, remembered, is_paced=is_paced)
+    prices = miss_usd(agreed, ladder.options, remembered, is_paced=is_paced)
     setting = lookahead.Setting(
         futures=drawn,
         groups=tuple(
@@ -136,19 +138,21 @@ def look(
 
 def miss_usd(
     agreed: DocumentService,
-    workloads: Sequence[DocumentWorkload],
+    options: Sequence[Option],
     remembered: ServiceMemory,
     *,
     is_paced: bool,
 ) -> dict[str, float]:
-    """Return the price of a missed request by class, in dollars; empty where no workload has a price."""
-    rents = [float(item.hourly_usd) for item in workloads if item.profile is not None and item.hourly_usd is not None]
-    if not rents:
-        return {}
+    """Return the price of a missed request by class, in dollars; 0 where no workload has a price and a capacity."""
+    costs = [
+        float(item.hourly_usd) / 3600 / max(item.capacity.rates[-1], 1e-9)
+        for item in options
+        if item.capacity is not None and item.hourly_usd is not None
+    ]
     return budget.miss_usd(
         remembered.budget,
         agreed.slo.classes,
-        rent_usd_per_s=min(rents) / 3600,
+        request_usd=min(costs, default=0.0),
         declared_rps=agreed.workload.requests_per_second.expected,
         is_paced=is_paced,
     )
@@ -193,7 +197,7 @@ def _in_flight(seen: Sequence[ClassObservation], classes: Sequence[str]) -> futu
         known = np.where(np.isfinite(known) & (known >= 0) & (known <= futures.MOST_TOKENS), known, 0.0)
         tokens.append(known)
         places.append(np.full(known.size, classes.index(item.class_name), dtype=np.int64))
-        total += max(known.size, item.running.count if 0 <= item.running.count <= futures.MOST_REQUESTS else 0)
+        total += max(known.size, item.running.count)
     return futures.InFlight(
         output_tokens=np.concatenate([np.empty(0), *tokens]),
         class_index=np.concatenate([np.empty(0, dtype=np.int64), *places]),

@@ -1,9 +1,11 @@
 """The error budget and its pace: what a missed request is worth now.
 
-    price of a miss = rent / (requests * BUDGETS * error budget) * exp(GAIN * debt / (error budget * requests of PACE))
+    price of a miss = cost of a request / (BUDGETS * error budget)
+                      * exp(GAIN * debt / (error budget * requests of PACE))
 
-The first factor is a replica's rent over what `BUDGETS` error budgets of the usual demand are: a replica earns its rent
-by saving so many misses. The second makes a miss dearer while more was missed than the budget allows, and cheaper while
+The first factor is what serving a request costs over `BUDGETS` error budgets: at 99 % a miss is worth nine requests.
+The part of a fleet that is needed once in a hundred times then earns its rent by what it saves, whatever the fleet's
+size. The second makes a miss dearer while more was missed than the budget allows, and cheaper while
 less was: the price at which the least money holds the target is not known beforehand, so it is found by feedback (dual
 ascent on the Lagrangian of cost under a share of good requests).
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from tenbin_planner.demand import ClassObservation
 
-BUDGETS = 2.5
+BUDGETS = 11.0
 PACE_S = 3 * 3600.0
 GAIN = 3.0
 TIGHT = 0.75
@@ -160,7 +162,7 @@ def miss_usd(
     memory: BudgetMemory,
     objectives: Mapping[str, Objective],
     *,
-    rent_usd_per_s: float,
+    request_usd: float,
     declared_rps: float,
     is_paced: bool = True,
 ) -> dict[str, float]:
@@ -169,14 +171,14 @@ def miss_usd(
     Args:
         memory: of the budget.
         objectives: by class.
-        rent_usd_per_s: of one replica of the cheapest pool.
+        request_usd: what it costs to serve a request on the cheapest pool.
         declared_rps: requests per second that were declared.
         is_paced: whether debt counts.
     """
     rps = usual_rps(memory, declared_rps)
     return {
-        name: rent_usd_per_s
-        / (rps * BUDGETS * float(objective.error_budget))
+        name: request_usd
+        / (BUDGETS * float(objective.error_budget))
         * (pace(memory, name, objective, rps) if is_paced else 1.0)
         for name, objective in objectives.items()
     }

@@ -55,13 +55,14 @@ def nearest(search: Search, count: int, objectives: Mapping[str, Objective]) -> 
         times: dict[str, list[NDArray[np.float64]]] = {
             key: [] for key in ("ttft_ms", "tpot_ms", "e2e_ms") if getattr(objective, key) is not None
         }
-        for weight, result, present in played:
+        for item in played:
+            result = item.result
             if name not in result.arrivals.classes:
                 continue
             rows = np.flatnonzero(result.arrivals.class_index == result.arrivals.classes.index(name))
-            rows = rows[rows >= present]
+            rows = rows[rows >= item.present]
             good.append(result.good(objectives)[rows])
-            weights.append(np.full(rows.size, weight))
+            weights.append(item.weight * item.stands_for[rows])
             ended = result.outcome[rows] == Outcome.FINISHED
             for key, values in times.items():
                 own = getattr(result, key)[rows]

@@ -41,7 +41,9 @@ LEAP = 4.0
 again as is declared as usual: a leap that was seen once is not bet on for hours."""
 MOST_TOKENS = 10_000_000
 MOST_REQUESTS = 40_000
-"""Of one future; beyond, a smaller fleet stands for the whole."""
+"""Drawn for one future; of more, a share is drawn."""
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Multiples of it are spread over 0 to 1 as evenly as can be, any few in a row too (golden ratio)."""
 
 
 def _weights(scores: Sequence[float]) -> tuple[float, ...]:
@@ -83,6 +85,8 @@ class Demand:
     """Declared as usual."""
     peak_rps: float
     """Declared: demand far above is not agreed on, and so it counts once it is there."""
+    share: float = 1.0
+    """Of all requests that are drawn, 0 to 1: of a large fleet a part tells enough."""
     longest: int
     """Tokens of prompt and answer that the engine takes."""
 
@@ -97,8 +101,11 @@ class Future:
     """What is in flight now, at the instant 0, and what comes."""
     present: int
     """How many of these are in flight now; they come first."""
+    share: float
+    """Of all requests, above 0: so many were drawn, each with that chance."""
     mark: NDArray[np.float64]
-    """A number between 0 and 1 for each request: the requests below some share are that share of them."""
+    """A number between 0 and 1 for each request: the requests below some share are that share of those drawn, at any
+    time, so that few requests come as evenly as many."""
     uniforms: NDArray[np.float64]
     """Numbers between 0 and 1 for what else is by chance, of lead times and interruptions, shape (3,)."""
 
@@ -114,10 +121,19 @@ def draw(given: Demand) -> tuple[Future, ...]:
     for index, weight in enumerate(WEIGHTS):
         own = np.random.default_rng([SEED, index])
         mean = paths[index] * STEP_S
+        share = _share(given, float(mean.sum()))
+        mean = mean * share
         count = own.poisson(_bursty(mean, spread, own))
         at_s = (np.repeat(np.arange(steps), count) + own.random(int(count.sum()))) * STEP_S
-        found.append(_future(given, weight, np.sort(at_s[at_s < given.horizon_s]), own, luck[:, index]))
+        at_s = np.sort(at_s[at_s < given.horizon_s])
+        found.append(_future(given, weight, at_s, own, luck=luck[:, index], share=share))
     return tuple(found)
+
+
+def _share(given: Demand, arriving: float) -> float:
+    """Return the share of requests that is drawn."""
+    expected = arriving + given.in_flight.count
+    return min(given.share, MOST_REQUESTS / max(expected, 1.0))
 
 
 def _paths(given: Demand, steps: int) -> NDArray[np.float64]:
@@ -127,8 +143,7 @@ def _paths(given: Demand, steps: int) -> NDArray[np.float64]:
     level = float(given.outlook.median[0])
     agreed = max(given.peak_rps, ABOVE_NOW * level)
     leap = max(LEAP * level, ABOVE_NOW * given.expected_rps)
-    most = min(MOST_REQUESTS / max(given.horizon_s, STEP_S), agreed, leap)
-    paths: NDArray[np.float64] = np.minimum(coarse[:, place], most)
+    paths: NDArray[np.float64] = np.minimum(coarse[:, place], min(agreed, leap))
     return paths
 
 
@@ -140,9 +155,15 @@ def _bursty(mean: NDArray[np.float64], spread: float, rng: np.random.Generator) 
 
 
 def _future(
-    given: Demand, weight: float, at_s: NDArray[np.float64], rng: np.random.Generator, luck: NDArray[np.float64]
+    given: Demand,
+    weight: float,
+    at_s: NDArray[np.float64],
+    rng: np.random.Generator,
+    *,
+    luck: NDArray[np.float64],
+    share: float,
 ) -> Future:
-    now = _present(given, rng)
+    now = _present(given, rng, share)
     classes = tuple(sorted(given.shares))
     reached = np.cumsum([given.shares[name] for name in classes])
     drawn = np.searchsorted(reached, rng.random(at_s.size) * reached[-1], side="right")
@@ -160,7 +181,8 @@ def _future(
             classes=classes,
         ),
         present=size,
-        mark=np.concatenate([(np.arange(size) + 0.5) / max(size, 1), rng.random(at_s.size)]),
+        share=share,
+        mark=np.concatenate([(np.arange(size) + 0.5) / max(size, 1), (np.arange(at_s.size) + 0.5) * GOLDEN % 1.0]),
         uniforms=luck,
     )
 
@@ -173,9 +195,9 @@ class _Present:
     class_index: NDArray[np.int64]
 
 
-def _present(given: Demand, rng: np.random.Generator) -> _Present:
+def _present(given: Demand, rng: np.random.Generator, share: float) -> _Present:
     sample = given.in_flight.output_tokens.size
-    count = min(given.in_flight.count, MOST_REQUESTS) if sample else 0
+    count = math.ceil(given.in_flight.count * share) if sample else 0
     rows = rng.permutation(np.arange(count) % max(sample, 1)) if count else np.empty(0, dtype=np.int64)
     so_far = given.in_flight.output_tokens[rows]
     asked = _within(given.inputs.sample(rng.random(count)), given.longest - 1)

@@ -75,10 +75,12 @@ def judge(
     if _is_idle(seen):
         most = least
     judged = look.search.best(current, least=max(least, 0 if seen.is_warm else min(current, most)), most=most)
-    judged = dataclasses.replace(judged, count=max(judged.count, _overloaded(seen, judged, most)))
+    overloaded = _overloaded(seen, judged, most)
+    if overloaded > judged.count:
+        judged = look.search.judged(overloaded, current)
     held = _held(seen, look, judged.count, current, least)
     if held:
-        judged = dataclasses.replace(judged, count=current, saved_misses=None)
+        judged = look.search.judged(current, current)
     return dataclasses.replace(
         seen,
         look=look,
@@ -102,7 +104,7 @@ def _spare_since(seen: Assessment, judged: Judged, current: int) -> float | None
 def _view(seen: Assessment, recipe: Recipe) -> View:
     """Return the numbers on which a service's judgement rests."""
     assert seen.outlook is not None  # noqa: S101 - of those that are judged
-    prices = ahead.miss_usd(seen.agreed, seen.workloads, seen.memory, is_paced=recipe.pacing)
+    prices = ahead.miss_usd(seen.agreed, seen.demand.options, seen.memory, is_paced=recipe.pacing)
     in_flight = None if isinstance(seen.signals.demand, Absent) else seen.signals.demand.in_flight
     return View(
         level_rps=float(seen.outlook.median[0]),

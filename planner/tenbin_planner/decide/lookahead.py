@@ -9,7 +9,9 @@ until the last answer has ended, and a replica that does not serve yet is cheap 
 Futures are played from the busiest on. Bounds that hold for certain save most of the work: more replicas save at most
 all misses, and the misses of the busiest futures alone may be too many for a smaller fleet.
 
-A fleet of more than `EXACT` replicas is represented by `SMALL` of them, each with the load that it would have.
+A fleet of more than `EXACT` replicas is represented by `SMALL` of them, each with the load that it would have: of the
+requests that come while some replicas serve, those that are represented get their share. Each request that is played
+stands for as many as its chance to be played says.
 """
 
 from __future__ import annotations
@@ -118,6 +120,19 @@ class Judged:
     """Whether one replica fewer would be worth more, had a stop lost nothing but its answers' time."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Played:
+    """What becomes of the requests of a future with a fleet."""
+
+    weight: float
+    """Chance of the future."""
+    result: FleetResult
+    present: int
+    """Requests in flight from the beginning; they come first, and are not judged."""
+    stands_for: NDArray[np.float64]
+    """Requests that each of `result` stands for, 1 or more."""
+
+
 @dataclasses.dataclass(frozen=True)
 class _Value:
     total: float
@@ -126,6 +141,11 @@ class _Value:
     misses: float
     worth: float
     """The misses, in dollars."""
+
+
+def share_for(serving: int) -> float:
+    """Return the share of all requests that futures need where so many replicas serve: enough for half of these."""
+    return min(1.0, 2 * SMALL / serving) if serving > EXACT else 1.0
 
 
 class Search:
@@ -137,7 +157,7 @@ class Search:
         self._rung = rung
         self._known: dict[int, _Value] = {}
         self._is_spare = False
-        self.requests = sum(item.weight * (len(item.arrivals) - item.present) for item in setting.futures)
+        self.requests = sum(item.weight * (len(item.arrivals) - item.present) / item.share for item in setting.futures)
 
     def best(self, current: int, *, least: int, most: int) -> Judged:
         """Return the best count between two bounds, from the one that runs."""
@@ -145,14 +165,17 @@ class Search:
         chosen = self._upwards(begin, max(most, least))
         if chosen == begin:
             chosen = self._downwards(begin, least)
-        found = self._value(chosen)
-        base = self._known.get(current)
+        return self.judged(chosen, current)
+
+    def judged(self, count: int, current: int) -> Judged:
+        """Return what so many replicas come to, beside those that run."""
+        found, base = self._value(count), self._known.get(current)
         return Judged(
-            count=chosen,
+            count=count,
             misses=found.misses,
             requests=self.requests,
             usd=found.usd,
-            saved_misses=None if chosen == current or base is None else base.misses - found.misses,
+            saved_misses=None if count == current or base is None else base.misses - found.misses,
             judged=len(self._known),
             miss_usd=max(self._setting.miss_usd.values()),
             is_spare=self._is_spare,
@@ -166,13 +189,10 @@ class Search:
         """Return what so many replicas cost over the horizon."""
         return _usd(self._setting, self._rung(count))
 
-    def results(self, count: int) -> list[tuple[float, FleetResult, int]]:
-        """Return what becomes of each future with so many replicas: weight, result and requests that come first."""
+    def results(self, count: int) -> list[Played]:
+        """Return what becomes of each future with so many replicas."""
         counts = self._rung(count)
-        return [
-            (future.weight, *_play(self._setting, counts, future, index))
-            for index, future in enumerate(self._setting.futures)
-        ]
+        return [_play(self._setting, counts, future, index) for index, future in enumerate(self._setting.futures)]
 
     def _upwards(self, count: int, most: int) -> int:
         while count < most:
@@ -181,7 +201,8 @@ class Search:
             found = [
                 more
                 for more in dict.fromkeys(min(count + jump, most) for jump in tries)
-                if here.worth > self.usd(more) - here.usd and self._value(more).total < here.total - 1e-12
+                if here.worth > self.usd(more) - here.usd
+                and self._value(more, at_most=here.total).total < here.total - 1e-12
             ]
             if not found:
                 break
@@ -199,13 +220,19 @@ class Search:
         return count
 
     def _downwards(self, count: int, least: int) -> int:
+        step = 1
         while count > least:
-            here, early = self._value(count), self._early_usd(count - 1)
-            fewer = self._value(count - 1, at_most=here.total + early)
+            step = min(step, count - least)
+            here, early = self._value(count), self._early_usd(count - step)
+            fewer = self._value(count - step, at_most=here.total + early)
             self._is_spare |= fewer.total - early < here.total
-            if fewer.total >= here.total - 1e-12:
+            if fewer.total < here.total - 1e-12:
+                count -= step
+                step *= 2
+            elif step > 1:
+                step //= 2
+            else:
                 break
-            count -= 1
         return count
 
     def _early_usd(self, count: int) -> float:
@@ -251,22 +278,30 @@ def _usd(setting: Setting, counts: Mapping[str, int]) -> float:
 
 def _missed(setting: Setting, counts: Mapping[str, int], future: Future, index: int) -> dict[str, float]:
     """Return the requests that miss among those that come, by class."""
-    result, present = _play(setting, counts, future, index)
+    played = _play(setting, counts, future, index)
+    result, present = played.result, played.present
     bad = ~result.good(setting.objectives)[present:]
-    share = bad.size / max(1, len(future.arrivals) - future.present)
-    missed = np.bincount(result.arrivals.class_index[present:][bad], minlength=len(result.arrivals.classes))
-    scale = 1 / share if 0 < share < 1 else 1.0
-    return {name: float(count) * scale for name, count in zip(result.arrivals.classes, missed.tolist(), strict=True)}
+    missed = np.bincount(
+        result.arrivals.class_index[present:][bad],
+        weights=played.stands_for[present:][bad],
+        minlength=len(result.arrivals.classes),
+    )
+    return dict(zip(result.arrivals.classes, missed.tolist(), strict=True))
 
 
-def _play(setting: Setting, counts: Mapping[str, int], future: Future, index: int) -> tuple[FleetResult, int]:
-    """Play one future; the result has the requests in flight first, as many as the second value says."""
+def _play(setting: Setting, counts: Mapping[str, int], future: Future, index: int) -> Played:
     lives = [life for group in setting.groups for life in _lives(setting, group, counts, future, index)]
-    if len(lives) <= EXACT or not future.arrivals.arrival_s.size:
-        return fleet.simulate(future.arrivals, lives), future.present
-    kept, small = _represented(future, lives)
-    present = int(np.count_nonzero(kept[: future.present]))
-    return fleet.simulate(_chosen(future.arrivals, kept), small), present
+    arrivals, present, chance = future.arrivals, future.present, np.ones(len(future.arrivals))
+    if lives and (len(lives) > EXACT or future.share < 1):
+        chance, lives = _represented(future, lives)
+        kept = future.mark * future.share < chance
+        arrivals, present, chance = _chosen(arrivals, kept), int(np.count_nonzero(kept[:present])), chance[kept]
+    return Played(
+        weight=future.weight,
+        result=fleet.simulate(arrivals, lives),
+        present=present,
+        stands_for=1 / chance if lives else np.full(len(arrivals), 1 / future.share),
+    )
 
 
 def _lives(setting: Setting, group: Group, counts: Mapping[str, int], future: Future, index: int) -> list[ReplicaLife]:
@@ -285,18 +320,32 @@ def _lives(setting: Setting, group: Group, counts: Mapping[str, int], future: Fu
     return lives
 
 
-def _represented(future: Future, lives: Sequence[ReplicaLife]) -> tuple[NDArray[np.bool_], list[ReplicaLife]]:
-    """Return which requests a small fleet gets so that each of its replicas has the load of the large one, and it.
+def _represented(future: Future, lives: Sequence[ReplicaLife]) -> tuple[NDArray[np.float64], list[ReplicaLife]]:
+    """Return the chance of each request to be played, and the few replicas that stand for all.
 
-    The share of requests is small / serving(t), with the replicas that serve at the time of each request.
+    They are taken evenly from those that serve for long to those that begin late. At any time they get the share of
+    the requests that they are of the replicas that serve then; fewer of them where more requests would be needed than
+    were drawn.
     """
-    at_s = future.arrivals.arrival_s
-    begins = np.sort([life.ready_s for life in lives if life.stop_s > DRAIN_S])
-    ends = np.sort([life.stop_s for life in lives if life.stop_s > DRAIN_S])
-    serving = np.searchsorted(begins, at_s, side="right") - np.searchsorted(ends, at_s, side="right")
-    serving[: future.present] = sum(life.ready_s == 0 for life in lives)
-    kept = future.mark * np.maximum(serving, SMALL) < SMALL
-    return kept, [ReplicaLife(profile=lives[0].profile)] * SMALL
+    at_s, whole = future.arrivals.arrival_s, sorted(lives, key=lambda life: (life.ready_s, -life.stop_s))
+    serving = _serving(whole, at_s, future.present)
+    for count in range(min(SMALL, len(whole)), 0, -1):
+        small = [whole[0], *(whole[int((place + 0.5) * len(whole) / count)] for place in range(1, count))]
+        chance = np.where(
+            serving > 0, _serving(small, at_s, future.present) / np.maximum(serving, 1), count / len(whole)
+        )
+        if chance.max(initial=0.0) <= future.share:
+            break
+    return np.minimum(chance, future.share), small
+
+
+def _serving(lives: Sequence[ReplicaLife], at_s: NDArray[np.float64], present: int) -> NDArray[np.int64]:
+    """Return the replicas that serve when each request comes; those in flight were sent before any stopped."""
+    begins = np.sort([life.ready_s for life in lives])
+    ends = np.sort([life.stop_s for life in lives])
+    serving: NDArray[np.int64] = np.searchsorted(begins, at_s, side="right") - np.searchsorted(ends, at_s, side="right")
+    serving[:present] = np.count_nonzero(begins == 0)
+    return serving
 
 
 def _chosen(arrivals: Arrivals, rows: NDArray[np.bool_]) -> Arrivals:

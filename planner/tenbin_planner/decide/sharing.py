@@ -1,14 +1,15 @@
 """Services that want more than the caps allow: money goes where a dollar saves the misses that are worth most.
 
-Each service begins with its least; then the rung that is worth most per dollar is given, one after another, until the
-next one does not fit. What a miss is worth follows from objective, error budget and priority, so a service behind its
-budget comes before one ahead of it.
+Each service begins with what it wants; then the rung that is worth least per dollar is given up, one after another,
+until the caps are kept. From the top down, since a service that is overloaded is saved by many replicas and by few not
+at all: beginning at the least, no first step would look worth its price. What a miss is worth follows from objective,
+error budget and priority, so a service behind its budget comes before one ahead of it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 MOST_RUNGS = 24
-"""Steps between the least and the wanted count of a service whose worth is found out."""
+"""Steps between the wanted and the least count of a service whose worth is found out."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,35 +43,33 @@ def share(claims: Sequence[Claim], cap_usd: Decimal) -> dict[str, int]:
         cap_usd: of all together for an hour.
     """
     ordered = sorted(claims, key=lambda claim: claim.service)
-    if _fits({claim.service: claim.wanted for claim in ordered}, ordered, cap_usd):
-        return {claim.service: claim.wanted for claim in ordered}
-    given = {claim.service: min(claim.least, claim.wanted) for claim in ordered}
-    steps = {claim.service: _steps(claim) for claim in ordered}
-    while True:
-        open_steps = [
-            (steps[claim.service][0][1], claim.service)
-            for claim in ordered
-            if steps[claim.service] and _fits({**given, claim.service: steps[claim.service][0][0]}, ordered, cap_usd)
-        ]
-        if not open_steps:
-            return given
-        _, service = max(open_steps, key=lambda step: (step[0], step[1]))
-        given[service] = steps[service].pop(0)[0]
+    given = {claim.service: claim.wanted for claim in ordered}
+    while payers := _over(given, ordered, cap_usd):
+        claim = min(payers, key=lambda payer: (_loss(payer, given[payer.service]), -given[payer.service]))
+        before = given[claim.service]
+        given[claim.service] = _below(claim, before)
+        while given[claim.service] + 1 < before and not _over(
+            {**given, claim.service: given[claim.service] + 1}, ordered, cap_usd
+        ):
+            given[claim.service] += 1
+    return given
 
 
-def _fits(counts: Mapping[str, int], claims: Sequence[Claim], cap_usd: Decimal) -> bool:
+def _over(counts: Mapping[str, int], claims: Sequence[Claim], cap_usd: Decimal) -> list[Claim]:
+    """Return the services that may give something up to keep a cap; none when all caps are kept, as far as can be."""
     prices = {claim.service: claim.hourly_usd(counts[claim.service]) for claim in claims}
-    own = all(claim.cap_usd is None or prices[claim.service] <= claim.cap_usd for claim in claims)
-    return own and sum(prices.values()) <= cap_usd
+    open_claims = [claim for claim in claims if counts[claim.service] > claim.least]
+    own = [claim for claim in open_claims if claim.cap_usd is not None and prices[claim.service] > claim.cap_usd]
+    return own or (open_claims if sum(prices.values()) > cap_usd else [])
 
 
-def _steps(claim: Claim) -> list[tuple[int, float]]:
-    """Return the rungs above the least, each with what it is worth per dollar beside the one before."""
-    size = max(1, -(-(claim.wanted - claim.least) // MOST_RUNGS))
-    rungs = [*range(claim.least, claim.wanted, size), claim.wanted]
-    found = []
-    for before, after in itertools.pairwise(rungs):
-        usd = float(claim.hourly_usd(after) - claim.hourly_usd(before))
-        saved = max(0.0, claim.worth(before) - claim.worth(after))
-        found.append((after, saved / usd if usd > 0 else saved))
-    return found
+def _below(claim: Claim, count: int) -> int:
+    """Return the next rung down."""
+    return max(claim.least, count - max(1, -(-(claim.wanted - claim.least) // MOST_RUNGS)))
+
+
+def _loss(claim: Claim, count: int) -> float:
+    """Return what the next rung down loses for each dollar that it saves."""
+    fewer = _below(claim, count)
+    usd = float(claim.hourly_usd(count) - claim.hourly_usd(fewer))
+    return max(0.0, claim.worth(fewer) - claim.worth(count)) / usd if usd > 0 else math.inf

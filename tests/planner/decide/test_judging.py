@@ -34,7 +34,7 @@ def total(found: decide.Decision) -> int:
 
 
 def test_demand_that_the_fleet_serves_changes_nothing() -> None:
-    found = decided(observe(ready(SPOT, 2), rate=6), planning.accustomed(warm(), 6))
+    found = decided(observe(ready(SPOT, 2), rate=9), planning.accustomed(warm(), 9))
     assert total(found) == 2
     assert reason(found).startswith("steady: ")
     assert "requests are expected to miss" in reason(found)
@@ -97,12 +97,12 @@ def test_a_service_that_may_have_none_has_none_until_it_is_asked_for() -> None:
 
 
 def test_nothing_is_judged_anew_while_all_stands() -> None:
-    observation = observe(ready(SPOT, 2), rate=6)
-    first = decided(observation, planning.accustomed(warm(), 6))
+    observation = observe(ready(SPOT, 2), rate=9)
+    first = decided(observation, planning.accustomed(warm(), 9))
     assert first.memory.service("chat").standing is not None
-    later = observe(ready(SPOT, 2), rate=6, at=planning.NOW + 5)
+    later = observe(ready(SPOT, 2), rate=9, at=planning.NOW + 5)
     second = decided(later, first.memory)
     assert second.memory.service("chat").standing == first.memory.service("chat").standing
     assert second.plan.wanted() == first.plan.wanted()
-    grown = observe(ready(SPOT, 2), rate=12, at=planning.NOW + 5)
+    grown = observe(ready(SPOT, 2), rate=18, at=planning.NOW + 5)
     assert decided(grown, first.memory).memory.service("chat").standing != first.memory.service("chat").standing

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.ahead import demand
 from tenbin_planner.decide import futures, lookahead
+from tenbin_planner.model import fleet
 from tenbin_spec import catalogue
 from tenbin_spec.objectives import Objective
 
@@ -50,10 +51,10 @@ def value(made: lookahead.Setting, count: int) -> float:
     """Judge one fleet with nothing left out."""
     found = search(made)
     worth = 0.0
-    for weight, result, present in found.results(count):
-        bad = ~result.good(made.objectives)[present:]
-        classes = result.arrivals.class_index[present:][bad]
-        worth += weight * sum(made.miss_usd[result.arrivals.classes[index]] for index in classes.tolist())
+    for item in found.results(count):
+        bad = ~item.result.good(made.objectives)[item.present :]
+        classes = item.result.arrivals.class_index[item.present :][bad]
+        worth += item.weight * sum(made.miss_usd[item.result.arrivals.classes[index]] for index in classes.tolist())
     return found.usd(count) + worth
 
 
@@ -114,14 +115,11 @@ def test_spot_replicas_that_are_lost_serve_no_more() -> None:
 def test_a_few_replicas_stand_for_a_large_fleet(rate: float) -> None:
     made = setting(rate, ready=24, objectives={"batch": CHAT, "chat": TIGHT})
     small = search(made).results(24)
-    whole = [
-        (item.weight, lookahead.fleet.simulate(item.arrivals, [lookahead.ReplicaLife(profile=PROFILE)] * 24), 0)
-        for item in made.futures
-    ]
-
-    def share(results: list[Any]) -> float:
-        kept = [weight * np.mean(result.good(made.objectives)[present:]) for weight, result, present in results]
-        return float(sum(kept))
-
-    assert len(small[0][1].arrivals) < len(whole[0][1].arrivals) / 2
-    assert share(small) == pytest.approx(share(whole), abs=0.03)
+    whole = [fleet.simulate(item.arrivals, fleet.fixed(PROFILE, 24)) for item in made.futures]
+    kept_by_few = sum(item.weight * np.mean(item.result.good(made.objectives)[item.present :]) for item in small)
+    kept_by_all = sum(
+        future.weight * np.mean(result.good(made.objectives))
+        for future, result in zip(made.futures, whole, strict=True)
+    )
+    assert len(small[0].result.arrivals) < len(whole[0].arrivals) / 2
+    assert kept_by_few == pytest.approx(kept_by_all, abs=0.03)

@@ -166,7 +166,7 @@ HOURS = (
     ),
     Cell(
         name="two-services",
-        shows="two services on one pool, whose peaks together are more than the hourly cap allows",
+        shows="two services on one pool, the chat of priority 2, whose peaks together are more than the cap allows",
         duration_s=4 * HOUR_S,
         pools={"pool": L40S},
         services={
@@ -174,6 +174,7 @@ HOURS = (
                 profiles={"pool": L40S_8B},
                 objectives={"": CHAT_SLO},
                 traffic=Law(course=Swing(mean=5.0, amplitude=3.5, period_s=2 * HOUR_S), shares=(CHAT,)),
+                priority=2,
             ),
             "summaries": Promise(
                 profiles={"pool": L40S_20B},
