@@ -26,6 +26,8 @@ UNKNOWN = {
     Reason.NO_SIGNAL: "the cluster has no such workload, so nothing can be bought here",
 }
 
+ABOUT = 1.1
+"""Factor on the declared demand up to which what is expected counts as no more."""
 _SHRINKING = (Reason.SCALE_DOWN, Reason.HOURLY_CAP, Reason.MONTHLY_CAP, Reason.MAXIMUM, Reason.POOLS_FULL)
 
 
@@ -124,7 +126,8 @@ def _caps_text(document: Document, seen: Assessment) -> str:
 
 
 def _main(seen: Assessment, given: allocate.Allocation) -> Because:
-    before, after = sum(option.current + option.reclaimable for option in seen.demand.options), given.total
+    before = sum(option.current + option.reclaimable for option in seen.demand.options)
+    after = given.total - (given.moved is not None)  # the one that moves is not yet given up
     minimum = Because(reason=Reason.MINIMUM, detail=f"at least {seen.demand.least} replicas are agreed")
     if before < after <= seen.demand.least:
         return minimum
@@ -191,6 +194,9 @@ def _uncounted(seen: Assessment) -> Because:
 
 
 def _is_declared(seen: Assessment) -> bool:
+    """Tell whether the declared workload is what counts: where futures are simulated, the outlook begins with it."""
+    if seen.judged is not None and seen.outlook is not None:
+        return float(seen.outlook.median[0]) <= ABOUT * seen.agreed.workload.requests_per_second.expected
     return seen.needed is not None and seen.demand.buy_rps > seen.needed.at_lead
 
 

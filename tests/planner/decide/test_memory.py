@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import planning
 from support.planning import ON_DEMAND, SPOT, observe, ready
-from tenbin_planner import decide
+from tenbin_planner import decide, demand
 from tenbin_planner.decide import budget, memory, outlook
 
 numbers = st.floats(min_value=0, max_value=1e12, allow_nan=False)
@@ -82,10 +83,21 @@ def test_a_day_of_decisions_stays_small() -> None:
     agreed = planning.document()
     remembered = memory.Memory()
     for tick in range(1500):
-        observation = observe(ready(SPOT, 2), rate=15, at=planning.NOW + 5 * tick, seconds=60)
+        told = {
+            "answers": planning.answered({4**power: 5 * tick for power in range(10)}),
+            "cumulative": demand.Attainment(good=70 * tick, total=75 * tick),
+        }
+        observation = observe(ready(SPOT, 2), rate=15, at=planning.NOW + 5 * tick, seconds=60, told=told)
         recipe = planning.STEADY_STATE
         remembered = decide.decide(agreed, planning.capacities(agreed), observation, remembered, recipe).memory
     assert len(json.dumps(remembered.to_plain())) < 60_000
+
+
+def test_numbers_too_large_to_be_any_are_refused() -> None:
+    plain = memory.Memory(services={"chat": memory.ServiceMemory()}).to_plain()
+    plain["services"]["chat"]["input_step"] = math.inf
+    with pytest.raises(ValueError, match=r"^memory is not of the shape that this program writes: OverflowError"):
+        memory.from_plain(plain)
 
 
 def test_workloads_that_are_gone_are_forgotten() -> None:
