@@ -144,15 +144,19 @@ def miss_usd(
     is_paced: bool,
 ) -> dict[str, float]:
     """Return the price of a missed request by class, in dollars; 0 where no workload has a price and a capacity."""
-    costs = [
-        float(item.hourly_usd) / 3600 / max(item.capacity.rates[-1], 1e-9)
-        for item in options
-        if item.capacity is not None and item.hourly_usd is not None
-    ]
+    cheapest = min(
+        (
+            (float(item.hourly_usd) / 3600, item.capacity.rates[-1])
+            for item in options
+            if item.capacity is not None and item.hourly_usd is not None
+        ),
+        default=(0.0, 1.0),
+    )
     return budget.miss_usd(
         remembered.budget,
         agreed.slo.classes,
-        request_usd=min(costs, default=0.0),
+        rent_usd_per_s=cheapest[0],
+        replica_rps=cheapest[1],
         declared_rps=agreed.workload.requests_per_second.expected,
         is_paced=is_paced,
     )

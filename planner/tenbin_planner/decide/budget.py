@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tenbin_planner.demand import ClassObservation
 
 BUDGETS = 11.0
+REPLICA_BUDGETS = 2.5
+"""In a fleet of few, one replica earns its rent by saving so many error budgets of the usual demand."""
 PACE_S = 3 * 3600.0
 GAIN = 3.0
 TIGHT = 0.75
@@ -162,7 +164,8 @@ def miss_usd(
     memory: BudgetMemory,
     objectives: Mapping[str, Objective],
     *,
-    request_usd: float,
+    rent_usd_per_s: float,
+    replica_rps: float,
     declared_rps: float,
     is_paced: bool = True,
 ) -> dict[str, float]:
@@ -171,14 +174,16 @@ def miss_usd(
     Args:
         memory: of the budget.
         objectives: by class.
-        request_usd: what it costs to serve a request on the cheapest pool.
+        rent_usd_per_s: of one replica of the cheapest pool.
+        replica_rps: requests per second that it serves within the objectives.
         declared_rps: requests per second that were declared.
         is_paced: whether debt counts.
     """
     rps = usual_rps(memory, declared_rps)
     return {
-        name: request_usd
-        / (BUDGETS * float(objective.error_budget))
+        name: rent_usd_per_s
+        / float(objective.error_budget)
+        * max(1 / (max(replica_rps, 1e-9) * BUDGETS), 1 / (rps * REPLICA_BUDGETS))
         * (pace(memory, name, objective, rps) if is_paced else 1.0)
         for name, objective in objectives.items()
     }

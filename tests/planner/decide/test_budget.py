@@ -14,7 +14,7 @@ from tenbin_planner.decide import budget
 from tenbin_spec.objectives import Objective
 
 OBJECTIVES = {"interactive": Objective(target="0.99", ttft_ms=1000)}
-REQUEST_USD = 0.0002
+RENT = 4.0 / 3600
 
 
 def seen(good: int, total: int) -> demand.ClassObservation:
@@ -31,12 +31,12 @@ def after(*counts: tuple[int, int], best: float = 1.0, every_s: float = 60.0) ->
 
 
 def price(remembered: budget.BudgetMemory) -> float:
-    found = budget.miss_usd(remembered, OBJECTIVES, request_usd=REQUEST_USD, declared_rps=5.0)
+    found = budget.miss_usd(remembered, OBJECTIVES, rent_usd_per_s=RENT, replica_rps=0.5, declared_rps=5.0)
     return found["interactive"]
 
 
 def test_at_first_a_miss_is_worth_what_some_requests_cost() -> None:
-    assert price(budget.BudgetMemory()) == pytest.approx(REQUEST_USD / (budget.BUDGETS * 0.01))
+    assert price(budget.BudgetMemory()) == pytest.approx(RENT / 0.5 / (budget.BUDGETS * 0.01))
 
 
 def test_behind_the_budget_a_miss_is_dearer_and_ahead_of_it_cheaper() -> None:
