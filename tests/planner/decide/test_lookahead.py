@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.ahead import demand
 from tenbin_planner.decide import futures, lookahead
 from tenbin_planner.model import fleet
@@ -58,8 +56,7 @@ def value(made: lookahead.Setting, count: int) -> float:
     return found.usd(count) + worth
 
 
-@settings(max_examples=8)
-@given(st.floats(0.5, 12.0), st.integers(1, 5))
+@pytest.mark.parametrize(("rate", "ready"), [(0.5, 3), (2.0, 1), (4.0, 2), (6.0, 4), (9.0, 1), (12.0, 5)])
 def test_what_is_chosen_is_worth_more_than_its_neighbours(rate: float, ready: int) -> None:
     made = setting(rate, ready=ready)
     found = search(made).best(ready, least=1, most=8)
