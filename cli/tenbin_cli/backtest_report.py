@@ -6,7 +6,7 @@ import dataclasses
 import importlib.metadata
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -39,6 +39,28 @@ class Line:
     replica_changes: float
     is_target_met: bool
     """In every seed."""
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]], *, policy: str, label: str, lead_s: float) -> Line:
+        """Return the line of a policy's rows, one for each seed, as `scores.row` gives them."""
+        captured = [row["captured_saving"] for row in rows]
+        fixed = [row["fixed_usd_at_same_attainment"] for row in rows]
+        usd = statistics.fmean(row["usd"] for row in rows)
+        hull_usd = None if None in fixed else statistics.fmean(fixed)
+        return cls(
+            policy=policy,
+            label=label,
+            lead_s=lead_s,
+            seeds=len(rows),
+            attainment=min(row["attainment"] for row in rows),
+            worst_5min_attainment=min(row["worst_5min_attainment"] for row in rows),
+            minutes_below_target=max(row["minutes_below_target"] for row in rows),
+            usd=usd,
+            of_hull=usd / hull_usd if hull_usd else None,
+            captured_saving=None if None in captured else statistics.fmean(captured),
+            replica_changes=statistics.fmean(row["replica_changes"] for row in rows),
+            is_target_met=all(row["target_met"] for row in rows),
+        )
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -166,24 +188,7 @@ class Report:
         label = first.policy
         if first.replicas is not None:
             label = f"fixed, {first.replicas}"
-        captured = [row["captured_saving"] for row in rows]
-        fixed = [row["fixed_usd_at_same_attainment"] for row in rows]
-        usd = statistics.fmean(row["usd"] for row in rows)
-        hull_usd = None if None in fixed else statistics.fmean(fixed)
-        return Line(
-            policy=first.policy,
-            label=label,
-            lead_s=first.lead_s,
-            seeds=len(rows),
-            attainment=min(row["attainment"] for row in rows),
-            worst_5min_attainment=min(row["worst_5min_attainment"] for row in rows),
-            minutes_below_target=max(row["minutes_below_target"] for row in rows),
-            usd=usd,
-            of_hull=usd / hull_usd if hull_usd else None,
-            captured_saving=None if None in captured else statistics.fmean(captured),
-            replica_changes=statistics.fmean(row["replica_changes"] for row in rows),
-            is_target_met=all(row["target_met"] for row in rows),
-        )
+        return Line.of(rows, policy=first.policy, label=label, lead_s=first.lead_s)
 
     def _trace(self, item: backtest_cells.Traffic) -> dict[str, Any]:
         found = [baseline for (name, _, _), baseline in self.results.baselines.items() if name == item.name]

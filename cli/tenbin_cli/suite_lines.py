@@ -90,24 +90,7 @@ def _ablated(row: Row, whole: Row | None) -> tuple[str, ...]:
 
 def _line(group: Sequence[Row]) -> backtest_report.Line:
     first = group[0]
-    fixed = [row["fixed_usd_at_same_attainment"] for row in group]
-    captured = [row["captured_saving"] for row in group]
-    usd = statistics.fmean(row["usd"] for row in group)
-    hull_usd = None if None in fixed else statistics.fmean(fixed)
-    return backtest_report.Line(
-        policy=first["policy"],
-        label=_label(group),
-        lead_s=first["lead_time_s"],
-        seeds=len(group),
-        attainment=min(row["attainment"] for row in group),
-        worst_5min_attainment=min(row["worst_5min_attainment"] for row in group),
-        minutes_below_target=max(row["minutes_below_target"] for row in group),
-        usd=usd,
-        of_hull=usd / hull_usd if hull_usd else None,
-        captured_saving=None if None in captured else statistics.fmean(captured),
-        replica_changes=statistics.fmean(row["replica_changes"] for row in group),
-        is_target_met=all(row["target_met"] for row in group),
-    )
+    return backtest_report.Line.of(group, policy=first["policy"], label=_label(group), lead_s=first["lead_time_s"])
 
 
 def _label(group: Sequence[Row]) -> str:
