@@ -20,6 +20,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tenbin_planner.decide.plain import finite
+
 if TYPE_CHECKING:
     from tenbin_spec.objectives import Objective
 
@@ -84,15 +86,15 @@ def from_plain(plain: Mapping[str, Any]) -> BudgetMemory:
         KeyError: for a field that is missing.
     """
     return BudgetMemory(
-        at=_finite(plain["at"]),
-        seconds=_finite(plain["seconds"]),
+        at=finite(plain["at"]),
+        seconds=finite(plain["seconds"]),
         classes={
             str(name): ClassBudget(
-                good=int(_finite(item["good"])),
-                total=int(_finite(item["total"])),
-                debt=_finite(item["debt"]),
-                missed=_finite(item["missed"]),
-                counted=_finite(item["counted"]),
+                good=int(finite(item["good"])),
+                total=int(finite(item["total"])),
+                debt=finite(item["debt"]),
+                missed=finite(item["missed"]),
+                counted=finite(item["counted"]),
             )
             for name, item in plain["classes"].items()
         },
@@ -191,10 +193,3 @@ def miss_usd(
 
 def _faded(item: ClassBudget, fade: float) -> ClassBudget:
     return dataclasses.replace(item, debt=item.debt * fade, missed=item.missed * fade, counted=item.counted * fade)
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"memory holds {value!r} where a finite number belongs")
-    return number

@@ -8,15 +8,16 @@ told stays.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tenbin_planner.decide.observation import Phase
+from tenbin_planner.decide.plain import amount
 
 if TYPE_CHECKING:
     from tenbin_planner.decide.observation import WorkloadState
 
+WHERE = "memory of interruptions"
 HALF_LIFE_S = 86_400.0
 """What was seen a day ago counts half."""
 BATCH_S = 180.0
@@ -106,12 +107,12 @@ def from_plain(plain: Mapping[str, Any]) -> SpotMemory:
     """
     try:
         return SpotMemory(
-            at=None if plain["at"] is None else _amount(plain["at"]),
+            at=None if plain["at"] is None else amount(plain["at"], WHERE),
             pools={str(pool): _tally(item) for pool, item in plain["pools"].items()},
             workloads={
                 str(name): Present(
-                    wanted=int(_amount(item["wanted"])),
-                    counted=int(_amount(item["counted"])),
+                    wanted=int(amount(item["wanted"], WHERE)),
+                    counted=int(amount(item["counted"], WHERE)),
                     names=tuple(str(replica) for replica in item["names"]),
                 )
                 for name, item in plain["workloads"].items()
@@ -203,22 +204,19 @@ def _aged(tally: Tally, passed_s: float) -> Tally:
 def _tally(plain: Mapping[str, Any]) -> Tally:
     recent = plain["recent"]
     return Tally(
-        hours=_amount(plain["hours"]),
-        batches=_amount(plain["batches"]),
-        taken=_amount(plain["taken"]),
-        left=_amount(plain["left"]),
+        hours=amount(plain["hours"], WHERE),
+        batches=amount(plain["batches"], WHERE),
+        taken=amount(plain["taken"], WHERE),
+        left=amount(plain["left"], WHERE),
         recent=None
         if recent is None
-        else Batch(at=_amount(recent["at"]), fleet=int(_amount(recent["fleet"])), lost=int(_amount(recent["lost"]))),
+        else Batch(
+            at=amount(recent["at"], WHERE),
+            fleet=int(amount(recent["fleet"], WHERE)),
+            lost=int(amount(recent["lost"], WHERE)),
+        ),
     )
 
 
 def _is_count(value: float) -> bool:
     return 0 <= value <= MOST_COUNT
-
-
-def _amount(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number) or number < 0:
-        raise ValueError(f"memory of interruptions holds {value!r} where an amount of 0 or more belongs")
-    return number

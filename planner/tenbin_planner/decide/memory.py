@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tenbin_planner.decide import answers, budget, leads, outlook, spending, spot
+from tenbin_planner.decide.plain import finite
 
 if TYPE_CHECKING:
     from tenbin_planner.decide.standing import Standing
@@ -143,7 +143,7 @@ def from_plain(plain: Mapping[str, Any]) -> Memory:
         if plain["version"] != VERSION:
             raise ValueError(f"memory of version {plain['version']!r}; this program reads {VERSION}")
         return Memory(
-            at=_finite(plain["at"]),
+            at=finite(plain["at"]),
             services={str(name): _service(item) for name, item in plain["services"].items()},
             workloads={str(name): _workload(item) for name, item in plain["workloads"].items()},
             leads=leads.from_plain(plain["leads"]),
@@ -160,13 +160,13 @@ def _service(plain: Mapping[str, Any]) -> ServiceMemory:
         demand=outlook.from_plain(plain["demand"]),
         lengths=answers.from_plain(plain["lengths"]),
         budget=budget.from_plain(plain["budget"]),
-        needs=tuple(Need(at=_finite(at), rate=_finite(rate)) for at, rate in plain["needs"]),
+        needs=tuple(Need(at=finite(at), rate=finite(rate)) for at, rate in plain["needs"]),
         input_step=int(plain["input_step"]),
         output_step=int(plain["output_step"]),
-        spare_since=None if plain["spare_since"] is None else _finite(plain["spare_since"]),
+        spare_since=None if plain["spare_since"] is None else finite(plain["spare_since"]),
         stop=None
         if stop is None
-        else Stop(at=_finite(stop["at"]), rate=_finite(stop["rate"]), output_tokens=_finite(stop["output_tokens"])),
+        else Stop(at=finite(stop["at"]), rate=finite(stop["rate"]), output_tokens=finite(stop["output_tokens"])),
     )
 
 
@@ -174,13 +174,6 @@ def _workload(plain: Mapping[str, Any]) -> WorkloadMemory:
     written = plain["written"]
     return WorkloadMemory(
         written=None if written is None else int(written),
-        closed_until=_finite(plain["closed_until"]),
-        closed_for_s=_finite(plain["closed_for_s"]),
+        closed_until=finite(plain["closed_until"]),
+        closed_for_s=finite(plain["closed_for_s"]),
     )
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"memory holds {value!r} where a finite number belongs")
-    return number

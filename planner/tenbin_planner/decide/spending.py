@@ -21,7 +21,9 @@ from tenbin_spec.reasons import Reason
 
 from tenbin_planner.decide import months
 from tenbin_planner.decide.months import DAY_S, HOUR_S
+from tenbin_planner.decide.plain import amount
 
+WHERE = "memory of money"
 STACK = ""
 """Stands for all services together among those that pay; no service has this name."""
 LONGEST_STEP_S = float(DAY_S)
@@ -87,13 +89,13 @@ def from_plain(plain: Mapping[str, Any]) -> SpendingMemory:
     """
     try:
         return SpendingMemory(
-            at=None if plain["at"] is None else _amount(plain["at"]),
-            since=_amount(plain["since"]),
-            hourly_usd={str(name): _amount(usd) for name, usd in plain["hourly_usd"].items()},
+            at=None if plain["at"] is None else amount(plain["at"], WHERE),
+            since=amount(plain["since"], WHERE),
+            hourly_usd={str(name): amount(usd, WHERE) for name, usd in plain["hourly_usd"].items()},
             spent={
                 str(payer): Spent(
-                    month_usd=_amount(item["month_usd"]),
-                    hours={int(hour): _amount(usd) for hour, usd in item["hours"].items()},
+                    month_usd=amount(item["month_usd"], WHERE),
+                    hours={int(hour): amount(usd, WHERE) for hour, usd in item["hours"].items()},
                 )
                 for payer, item in plain["spent"].items()
             },
@@ -242,10 +244,3 @@ def _money(usd: float) -> Decimal:
 
 def _text(usd: float) -> str:
     return f"{usd:.2f}"
-
-
-def _amount(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number) or number < 0:
-        raise ValueError(f"memory of money holds {value!r} where an amount of 0 or more belongs")
-    return number

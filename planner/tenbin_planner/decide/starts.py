@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tenbin_planner.decide.observation import Phase
+from tenbin_planner.decide.plain import finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tenbin_planner.decide.observation import ReplicaState, WorkloadState
 
+WHERE = "memory of starts"
 MOST_STARTS = 24
 """Completed starts remembered per pool."""
 MOST_ENDED = 8
@@ -85,7 +86,7 @@ def from_plain(plain: Mapping[str, Any]) -> LeadMemory:
     """
     try:
         return LeadMemory(
-            at=None if plain["at"] is None else _finite(plain["at"]),
+            at=None if plain["at"] is None else finite(plain["at"], WHERE),
             starting={
                 str(name): Waiting(pool=str(pool), age_s=_seconds(age), is_scheduled=bool(is_scheduled))
                 for name, (pool, age, is_scheduled) in plain["starting"].items()
@@ -93,7 +94,9 @@ def from_plain(plain: Mapping[str, Any]) -> LeadMemory:
             starts={
                 str(pool): tuple(
                     Start(
-                        at=_finite(at), from_s=_seconds(from_s), until_s=None if until_s is None else _seconds(until_s)
+                        at=finite(at, WHERE),
+                        from_s=_seconds(from_s),
+                        until_s=None if until_s is None else _seconds(until_s),
                     )
                     for at, from_s, until_s in starts
                 )
@@ -191,15 +194,8 @@ def _bounded(starts: tuple[Start, ...]) -> tuple[Start, ...]:
     return tuple(starts[index] for index in sorted([*completed, *ended]))
 
 
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"memory of starts holds {value!r} where a finite number belongs")
-    return number
-
-
 def _seconds(value: Any) -> float:
-    number = _finite(value)
+    number = finite(value, WHERE)
     if number < 0:
-        raise ValueError(f"memory of starts holds {value!r} where a time of 0 or more belongs")
+        raise ValueError(f"{WHERE} holds {value!r} where a time of 0 or more belongs")
     return number

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HOUR_S = 3600.0
-LEADS_S = (60, 180, 420)
-"""Lead times at which every cell is run, in seconds."""
 
 L40S = Pool(accelerator="L40S", accelerators=1, hourly_usd="1.861")
 H100_PAIR = Pool(accelerator="H100", accelerators=2, hourly_usd="13.76")
