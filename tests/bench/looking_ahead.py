@@ -107,7 +107,6 @@ def _error_points() -> float:
             objectives=objectives,
             miss_usd=dict.fromkeys(objectives, 1.0),
             horizon_s=200.0,
-            lead_s=60.0,
             drain_s=15.0,
         )
         small = lookahead.Search(setting, lambda count: {"w": count}).results(LARGE)

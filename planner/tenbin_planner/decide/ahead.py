@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tenbin_planner.decide import answers, budget, futures, lookahead, spot
+from tenbin_planner.decide.observation import Absent
 from tenbin_planner.decide.rungs import Ladder
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tenbin_spec.document import DocumentService, DocumentWorkload
 
+    from tenbin_planner.decide.answers import TokenLengths
     from tenbin_planner.decide.leads import LeadBelief
     from tenbin_planner.decide.memory import Memory, ServiceMemory
     from tenbin_planner.decide.options import Option
@@ -44,8 +46,6 @@ class Look:
 
     search: lookahead.Search
     ladder: Ladder
-    output_tokens: float
-    """Mean length of answers that begin now."""
 
 
 def look(
@@ -54,16 +54,15 @@ def look(
     *,
     ladder: Ladder,
     outlook: Outlook,
-    seen: Sequence[ClassObservation],
+    outputs: TokenLengths,
+    prices: Mapping[str, float],
     signals: Signals,
     counts: Mapping[str, Counts],
     beliefs: Mapping[str, LeadBelief],
     memory: Memory,
-    remembered: ServiceMemory,
     lead_s: float,
     interval_s: float,
     spare_s: float,
-    is_paced: bool,
 ) -> Look | None:
     """Prepare the search; None where no workload has a price and a profile.
 
@@ -72,16 +71,15 @@ def look(
         workloads: of the service.
         ladder: its fleets.
         outlook: of its demand, up to `horizon_s`.
-        seen: its classes at the gateway.
+        outputs: lengths of its answers.
+        prices: of a missed request by class, in dollars.
         signals: the usable part of what was seen.
         counts: replicas by workload.
         beliefs: of lead times, by workload.
         memory: of the decision before.
-        remembered: of the service, what was seen now included.
         lead_s: the longest lead time of its pools.
         interval_s: between two decisions.
         spare_s: for how long one replica fewer would have done.
-        is_paced: whether the error budget's debt counts.
     """
     usable = sorted(
         (item for item in workloads if item.profile is not None and item.hourly_usd is not None),
@@ -90,8 +88,8 @@ def look(
     if not usable:
         return None
     length_s = horizon_s(lead_s, interval_s)
-    outputs = answers.outputs(remembered.lengths, declared=agreed.workload.output_tokens)
-    input_mean = getattr(signals.lengths, "input_tokens", None)
+    input_mean = None if isinstance(signals.lengths, Absent) else signals.lengths.input_tokens
+    classes = sorted(agreed.slo.classes)
     longest = min(item.profile.limits.max_model_len for item in usable if item.profile is not None)
     drawn = futures.draw(
         futures.Demand(
@@ -99,8 +97,8 @@ def look(
             horizon_s=length_s,
             inputs=answers.inputs(declared=agreed.workload.input_tokens, mean=input_mean),
             outputs=outputs,
-            in_flight=_in_flight(seen, sorted(agreed.slo.classes)),
-            shares=_shares(seen, sorted(agreed.slo.classes)),
+            in_flight=_in_flight(signals.classes, classes),
+            shares=_shares(signals.classes, classes),
             expected_rps=agreed.workload.requests_per_second.expected,
             peak_rps=agreed.workload.requests_per_second.peak,
             share=lookahead.share_for(sum(counts[item.name].ready for item in usable if item.name in counts)),
@@ -108,7 +106,6 @@ def look(
         )
     )
     luck = np.array([future.uniforms[0] for future in drawn])
-    prices = miss_usd(agreed, ladder.options, remembered, is_paced=is_paced)
     setting = lookahead.Setting(
         futures=drawn,
         groups=tuple(
@@ -125,14 +122,12 @@ def look(
         objectives=agreed.slo.classes,
         miss_usd=prices,
         horizon_s=length_s,
-        lead_s=lead_s,
-        drain_s=_drain_s(seen, outputs.mean),
+        drain_s=_drain_s(signals.classes, outputs.mean),
         spare_s=spare_s,
     )
     return Look(
         search=lookahead.Search(setting, ladder.rung),
         ladder=ladder,
-        output_tokens=outputs.mean,
     )
 
 

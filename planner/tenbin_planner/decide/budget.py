@@ -1,13 +1,14 @@
 """The error budget and its pace: what a missed request is worth now.
 
-    price of a miss = cost of a request / (BUDGETS * error budget)
+    price of a miss = max(cost of a request / (BUDGETS * error budget),
+                          rent of a replica / (usual requests * REPLICA_BUDGETS * error budget))
                       * exp(GAIN * debt / (error budget * requests of PACE))
 
-The first factor is what serving a request costs over `BUDGETS` error budgets: at 99 % a miss is worth nine requests.
-The part of a fleet that is needed once in a hundred times then earns its rent by what it saves, whatever the fleet's
-size. The second makes a miss dearer while more was missed than the budget allows, and cheaper while
-less was: the price at which the least money holds the target is not known beforehand, so it is found by feedback (dual
-ascent on the Lagrangian of cost under a share of good requests).
+The first factor is what serving a request costs over `BUDGETS` error budgets, at 99 % about nine requests: the part of
+a fleet that is seldom needed then earns its rent by what it saves, whatever the fleet's size. A fleet of few weighs
+whole replicas, so there one replica's rent counts. The second factor makes a miss dearer while more was missed than the
+budget allows, and cheaper while less was: the price at which the least money holds the target is not known beforehand,
+so it is found by feedback (dual ascent on the Lagrangian of cost under a share of good requests).
 
 The debt is counted in requests, beside `TIGHT` of the budget so that chance leaves the target kept, and fades with
 `FADING_S`: what was saved long ago may not be spent now, since the window's rest is not known.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -47,7 +46,9 @@ def judge(
     if not recipe.look_ahead or seen.outlook is None or seen.capacity is None:
         return seen
     ladder = assess.ladder(seen)
-    view = _view(seen, recipe)
+    outputs = answers.outputs(seen.memory.lengths, declared=seen.agreed.workload.output_tokens)
+    prices = ahead.miss_usd(seen.agreed, seen.demand.options, seen.memory, is_paced=recipe.pacing)
+    view = _view(seen, output_tokens=outputs.mean, miss_usd=max(prices.values()))
     standing = seen.memory.standing
     if standing is not None and standing.holds(view, seen.at):
         demand = with_count(seen.demand, ladder.rung(standing.judged.count))
@@ -57,16 +58,15 @@ def judge(
         seen.workloads,
         ladder=ladder,
         outlook=seen.outlook,
-        seen=seen.signals.classes,
+        outputs=outputs,
+        prices=prices,
         signals=seen.signals,
         counts=seen.counts,
         beliefs=beliefs,
         memory=memory,
-        remembered=seen.memory,
         lead_s=seen.lead_s,
         interval_s=document.planner.interval_s,
         spare_s=0.0 if seen.memory.spare_since is None else max(0.0, seen.at - seen.memory.spare_since),
-        is_paced=recipe.pacing,
     )
     if look is None:
         return seen
@@ -78,7 +78,7 @@ def judge(
     overloaded = _overloaded(seen, judged, most)
     if overloaded > judged.count:
         judged = look.search.judged(overloaded, current)
-    held = _held(seen, look, judged.count, current, least)
+    held = _held(seen, view, judged.count, max(current, least))
     if held:
         judged = look.search.judged(current, current)
     return dataclasses.replace(
@@ -88,7 +88,7 @@ def judge(
         held=held,
         demand=with_count(seen.demand, ladder.rung(judged.count)),
         memory=dataclasses.replace(
-            _with_stop(seen, look, judged.count, current),
+            _with_stop(seen, view, judged.count, current),
             spare_since=_spare_since(seen, judged, current),
             standing=Standing(at=seen.at, view=view, judged=judged) if judged.count == current and not held else None,
         ),
@@ -101,22 +101,21 @@ def _spare_since(seen: Assessment, judged: Judged, current: int) -> float | None
     return seen.at if seen.memory.spare_since is None else seen.memory.spare_since
 
 
-def _view(seen: Assessment, recipe: Recipe) -> View:
+def _view(seen: Assessment, *, output_tokens: float, miss_usd: float) -> View:
     """Return the numbers on which a service's judgement rests."""
     assert seen.outlook is not None  # noqa: S101 - of those that are judged
-    prices = ahead.miss_usd(seen.agreed, seen.demand.options, seen.memory, is_paced=recipe.pacing)
     in_flight = None if isinstance(seen.signals.demand, Absent) else seen.signals.demand.in_flight
     return View(
         level_rps=float(seen.outlook.median[0]),
         ahead_rps=seen.outlook.quantile(seen.ahead_s, 0.5),
-        output_tokens=answers.outputs(seen.memory.lengths, declared=seen.agreed.workload.output_tokens).mean,
+        output_tokens=output_tokens,
         in_flight=in_flight or 0,
         waiting=seen.signals.waiting or 0,
         fleet=tuple(
             (name, item.ready, len(item.starting_s), item.stuck + item.lost + item.draining)
             for name, item in sorted(seen.counts.items())
         ),
-        miss_usd=max(prices.values(), default=0.0),
+        miss_usd=miss_usd,
     )
 
 
@@ -186,15 +185,13 @@ def _overloaded(seen: Assessment, judged: Judged, most: int) -> int:
     return min(most, seen.capacity.replicas_for(seen.needed.at_lead))
 
 
-def _held(seen: Assessment, look: ahead.Look, count: int, current: int, least: int) -> str:
+def _held(seen: Assessment, view: View, count: int, owed: int) -> str:
     """Return why nothing is bought although it would be worth it; empty when it is.
 
     Something was given up just now, and nothing that was not expected then has come since.
     """
     stop = seen.memory.stop
-    if count <= max(current, least) or stop is None or not 0 <= seen.at - stop.at < seen.lead_s:
-        return ""
-    if seen.outlook is None or is_surprise(seen, look, stop):
+    if count <= owed or stop is None or not 0 <= seen.at - stop.at < seen.lead_s or _is_surprise(seen, view, stop):
         return ""
     return (
         f"replicas were given up {seen.at - stop.at:.0f} s ago, and demand is as was expected then:"
@@ -202,16 +199,15 @@ def _held(seen: Assessment, look: ahead.Look, count: int, current: int, least: i
     )
 
 
-def is_surprise(seen: Assessment, look: ahead.Look, stop: memories.Stop) -> bool:
+def _is_surprise(seen: Assessment, view: View, stop: memories.Stop) -> bool:
     """Tell whether demand is beyond what was expected when replicas were given up, or replicas are gone since."""
-    level = float(seen.outlook.median[0]) if seen.outlook is not None else math.inf
     is_lost = any(item.lost or item.stuck for item in seen.counts.values())
-    return level > stop.rate or look.output_tokens > LONGER * stop.output_tokens or is_lost
+    return view.level_rps > stop.rate or view.output_tokens > LONGER * stop.output_tokens or is_lost
 
 
-def _with_stop(seen: Assessment, look: ahead.Look, count: int, current: int) -> memories.ServiceMemory:
+def _with_stop(seen: Assessment, view: View, count: int, current: int) -> memories.ServiceMemory:
     if count >= current or seen.outlook is None:
         return seen.memory
     rate = seen.outlook.quantile(seen.ahead_s, SURPRISE_SHARE)
-    stop = memories.Stop(at=seen.at, rate=rate, output_tokens=look.output_tokens)
+    stop = memories.Stop(at=seen.at, rate=rate, output_tokens=view.output_tokens)
     return dataclasses.replace(seen.memory, stop=stop)

@@ -86,8 +86,6 @@ class Setting:
     miss_usd: Mapping[str, float]
     """Price of a miss by class."""
     horizon_s: float
-    lead_s: float
-    """What a start is expected to take."""
     drain_s: float
     """What the answers of a replica that stops are expected to take."""
     spare_s: float = 0.0
@@ -108,12 +106,8 @@ class Judged:
     """Requests that are expected to miss over the horizon with it."""
     requests: float
     """Requests that are expected to come over the horizon."""
-    usd: float
-    """What it costs over the horizon."""
     saved_misses: float | None
     """Misses that it is expected to save beside what runs; None where nothing changes."""
-    judged: int
-    """Fleets that were simulated."""
     miss_usd: float
     """Price of the dearest miss."""
     is_spare: bool
@@ -174,9 +168,7 @@ class Search:
             count=count,
             misses=found.misses,
             requests=self.requests,
-            usd=found.usd,
             saved_misses=None if count == current or base is None else base.misses - found.misses,
-            judged=len(self._known),
             miss_usd=max(self._setting.miss_usd.values()),
             is_spare=self._is_spare,
         )

@@ -35,7 +35,6 @@ def setting(rate: float, *, ready: int = 3, starting_s: tuple[float, ...] = (), 
         objectives={"batch": CHAT, "chat": CHAT},
         miss_usd={"batch": 0.002, "chat": 0.002},
         horizon_s=200.0,
-        lead_s=LEAD_S,
         drain_s=15.0,
     )
     return dataclasses.replace(made, **changes)
