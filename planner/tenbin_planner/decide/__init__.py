@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from tenbin_planner.decide.assess import Assessment
     from tenbin_planner.decide.memory import Memory
-    from tenbin_planner.decide.observation import Observation
+    from tenbin_planner.decide.observation import Observation, WorkloadState
 
 __all__ = ["Decision", "decide", "lead_beliefs", "traffics"]
 
@@ -84,9 +84,10 @@ def decide(
         recipe: parts of the decision in use.
     """
     reader = signals.Reader()
-    memory = _learned(document, observation, memory)
+    states = _states(document, observation)
+    memory = _learned(document, states, memory, at=observation.at)
     beliefs = lead_beliefs(document, memory, recipe)
-    memory = closures.update(document, observation, memory, beliefs)
+    memory = closures.update(document, states, memory, beliefs, at=observation.at)
     seen = [
         assess.assess(
             document,
@@ -119,14 +120,18 @@ def lead_beliefs(document: Document, memory: Memory, recipe: Recipe = FULL) -> d
     }
 
 
-def _learned(document: Document, observation: Observation, memory: Memory) -> Memory:
-    """Return the memory with what the cluster's replicas tell of lead times and interruptions."""
+def _states(document: Document, observation: Observation) -> dict[str, WorkloadState]:
+    """Return the agreement's workloads whose numbers can be used, by name; what cannot is said where it is assessed."""
     own = {item.name for item in document.workloads}
-    states = {
+    return {
         name: state
         for name, raw in sorted(observation.workloads.items())
         if name in own and (state := signals.workload(raw, signals.Reader())) is not None
     }
+
+
+def _learned(document: Document, states: Mapping[str, WorkloadState], memory: Memory, *, at: float) -> Memory:
+    """Return the memory with what the cluster's replicas tell of lead times and interruptions."""
     on_spot = {
         item.name: item.pool
         for item in document.workloads
@@ -134,12 +139,12 @@ def _learned(document: Document, observation: Observation, memory: Memory) -> Me
     }
     return dataclasses.replace(
         memory,
-        leads=leads.learn(memory.leads, states, {name: name for name in states}, at=observation.at),
+        leads=leads.learn(memory.leads, states, {name: name for name in states}, at=at),
         spot=spot.learn(
             memory.spot,
             {name: state for name, state in states.items() if name in on_spot},
             on_spot,
-            at=observation.at,
+            at=at,
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from tenbin_planner.decide import leads, replicas, signals
+from tenbin_planner.decide import leads, replicas
 from tenbin_planner.decide.memory import Memory, WorkloadMemory
 from tenbin_planner.decide.observation import Phase
 
@@ -15,35 +15,42 @@ if TYPE_CHECKING:
     from tenbin_spec.document import Document
 
     from tenbin_planner.decide.leads import LeadBelief
-    from tenbin_planner.decide.observation import Observation
+    from tenbin_planner.decide.observation import WorkloadState
 
 LONGEST_S = 3600.0
 """A pool is tried again after this at the latest."""
 
 
-def update(document: Document, observation: Observation, memory: Memory, beliefs: Mapping[str, LeadBelief]) -> Memory:
+def update(
+    document: Document,
+    states: Mapping[str, WorkloadState],
+    memory: Memory,
+    beliefs: Mapping[str, LeadBelief],
+    *,
+    at: float,
+) -> Memory:
     """Return the memory with each workload closed or opened by what its replicas do; those that are gone leave it.
 
     Args:
         document: the agreement.
-        observation: the world now.
+        states: workloads whose numbers can be used; one that is missing stays as it was.
         memory: of the decision before.
         beliefs: of lead times, by workload.
+        at: now, in seconds.
     """
     workloads = {}
     for item in document.workloads:
         before = memory.workload(item.name)
-        raw = observation.workloads.get(item.name)
-        state = None if raw is None else signals.workload(raw, signals.Reader())
+        state = states.get(item.name)
         if state is None:
             workloads[item.name] = before
             continue
         lead = beliefs[item.name]
         stuck = replicas.count(state, state.wanted, lead=lead).stuck
         workloads[item.name] = (
-            _closed(before, observation.at, leads.stuck_after_s(lead))
+            _closed(before, at, leads.stuck_after_s(lead))
             if stuck
-            else (_opened(before, observation.at, has_ready=state.count(Phase.READY) > 0))
+            else (_opened(before, at, has_ready=state.count(Phase.READY) > 0))
         )
     return dataclasses.replace(memory, workloads=workloads)
 
