@@ -11,7 +11,7 @@ import numpy as np
 from support import planning
 from support.ahead import demand
 from tenbin_planner import decide
-from tenbin_planner.decide import capacity, futures, lookahead, memory
+from tenbin_planner.decide import capacity, futures, lookahead, memory, playing
 from tenbin_planner.decide.observation import Observation
 from tenbin_planner.decide.recipe import FULL, Recipe
 from tenbin_planner.demand.progress import RunningSample
@@ -27,7 +27,9 @@ PER_REPLICA = 5.0
 """Requests per second; a replica of the profile does about seven within the objective."""
 IN_FLIGHT = 8
 """Of each replica."""
-LARGE = 48
+LARGE, LEAD_S = 48, 60.0
+SHORT = "100.00"
+"""Cap of ten services that together want more than 160 dollars' worth."""
 
 
 def figures() -> dict[str, float | str]:
@@ -39,11 +41,13 @@ def figures() -> dict[str, float | str]:
         name = f"tick_{services}x{replicas}"
         found[f"{name}_ms"] = ahead
         found[f"{name}_times_steady_state"] = ahead / steady
-    found["represented_fleet_error_points"] = _error_points()
+    found["tick_10x20_short_of_money_ms"] = _tick_ms(10, 20, FULL, cap=SHORT)
+    found["represented_fleet_error_points"] = _error_points(ready=LARGE)
+    found["represented_fleet_error_points_growing"] = _error_points(ready=LARGE // 4)
     return found
 
 
-def _agreed(services: int, replicas: int) -> Document:
+def _agreed(services: int, replicas: int, cap: str) -> Document:
     pools = planning.configuration()["pools"]
     return planning.document(
         pools={name: {**pool, "nodes": {"max": services * replicas * 2}} for name, pool in pools.items()},
@@ -57,13 +61,13 @@ def _agreed(services: int, replicas: int) -> Document:
             )
             for index in range(services)
         },
-        cost={"hourly_usd": "100000.00"},
+        cost={"hourly_usd": cap},
     )
 
 
-def _tick_ms(services: int, replicas: int, recipe: Recipe) -> float:
+def _tick_ms(services: int, replicas: int, recipe: Recipe, *, cap: str = "100000.00") -> float:
     """Return the median time of a decision that simulates all its services anew, in milliseconds."""
-    agreed = _agreed(services, replicas)
+    agreed = _agreed(services, replicas, cap)
     profile = agreed.workloads[0].profile
     assert profile is not None
     wanted = capacity.traffic(agreed, "chat-0", memory.ServiceMemory())
@@ -91,15 +95,22 @@ def _observation(agreed: Document, replicas: int, rate: float) -> Observation:
     return dataclasses.replace(seen, gateway=dataclasses.replace(seen.gateway, classes=classes))
 
 
-def _error_points() -> float:
-    """Return the largest difference in the share of good requests, in points, over loads up to overload."""
+def _error_points(*, ready: int) -> float:
+    """Return the largest difference in the share of good requests, in points, over loads up to overload.
+
+    Args:
+        ready: replicas that serve now; the others begin to serve within the horizon.
+    """
     profile = catalogue.profiles()[planning.PROFILE]
     objectives = dict.fromkeys(("batch", "chat"), Objective(target="0.99", ttft_ms=1000, tpot_ms=60))
+    lives = [fleet.ReplicaLife(profile=profile)] * ready
+    lives += [fleet.ReplicaLife(profile=profile, ready_s=LEAD_S)] * (LARGE - ready)
     worst = 0.0
     for per_replica in (2.0, 2.6, 3.0, 3.4):
-        drawn = futures.draw(demand(per_replica * LARGE, horizon_s=200.0))
-        group = lookahead.Group(
-            name="w", profile=profile, usd_per_s=1.0, ready=LARGE, starting_s=(), lead_s=(60.0,) * len(drawn)
+        whole = futures.draw(demand(per_replica * LARGE, horizon_s=200.0))
+        drawn = futures.draw(demand(per_replica * LARGE, horizon_s=200.0, share=playing.share_for(ready)))
+        group = playing.Group(
+            name="w", profile=profile, usd_per_s=1.0, ready=ready, starting_s=(), lead_s=(LEAD_S,) * len(drawn)
         )
         setting = lookahead.Setting(
             futures=drawn,
@@ -109,8 +120,11 @@ def _error_points() -> float:
             horizon_s=200.0,
             drain_s=15.0,
         )
-        small = lookahead.Search(setting, lambda count: {"w": count}).results(LARGE)
-        few = sum(item.weight * np.mean(item.result.good(objectives)[item.present :]) for item in small)
-        whole = [(item.weight, fleet.simulate(item.arrivals, fleet.fixed(profile, LARGE))) for item in drawn]
-        worst = max(worst, abs(few - sum(weight * np.mean(result.good(objectives)) for weight, result in whole)))
+        few = sum(
+            item.weight
+            * np.average(item.result.good(objectives)[item.present :], weights=item.stands_for[item.present :])
+            for item in lookahead.Search(setting, lambda count: {"w": count}).results(LARGE)
+        )
+        every = sum(item.weight * fleet.simulate(item.arrivals, lives).good(objectives).mean() for item in whole)
+        worst = max(worst, abs(few - every))
     return float(100 * worst)

@@ -11,6 +11,7 @@ The recipe, one step per module:
     assess        one service now: all of the above                capacity  what a fleet does in steady state
     ahead         futures, fleets and prices put together          futures   what may come: few draws tell of many
     lookahead     fleets judged by simulated futures               rungs     the fleets among which a service chooses
+    playing       one fleet through one future                     feasible  the nearest objective, where money is short
     judging       the fleet that is worth most                     sharing   short money goes where it saves most
     allocate      keep, give up and buy over pools                 limits    pools, and caps in dollars per hour
     closures      pools that give no nodes are left alone          drain     who is to go, gently: from plan to orders

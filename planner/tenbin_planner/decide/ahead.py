@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tenbin_planner.decide import answers, budget, futures, lookahead, spot
+from tenbin_planner.decide import answers, budget, futures, lookahead, playing, spot
 from tenbin_planner.decide.observation import Absent
 from tenbin_planner.decide.rungs import Ladder
 
@@ -101,18 +102,18 @@ def look(
             shares=_shares(signals.classes, classes),
             expected_rps=agreed.workload.requests_per_second.expected,
             peak_rps=agreed.workload.requests_per_second.peak,
-            share=lookahead.share_for(sum(counts[item.name].ready for item in usable if item.name in counts)),
+            share=playing.share_for(sum(counts[item.name].ready for item in usable if item.name in counts)),
             longest=longest,
         )
     )
-    luck = np.array([future.uniforms[0] for future in drawn])
+    lateness = np.array([future.lateness for future in drawn])
     setting = lookahead.Setting(
         futures=drawn,
         groups=tuple(
             _group(
                 item,
                 counts[item.name],
-                lead_s=tuple(beliefs[item.name].sample(luck).tolist()),
+                lead_s=tuple(beliefs[item.name].sample(lateness).tolist()),
                 risk=spot.belief(memory.spot, item.pool) if _is_spot(ladder, item.name) else None,
                 within_s=length_s,
             )
@@ -168,20 +169,17 @@ def _group(
     lead_s: tuple[float, ...],
     risk: spot.SpotBelief | None,
     within_s: float,
-) -> lookahead.Group:
+) -> playing.Group:
     assert item.profile is not None  # noqa: S101 - of the usable ones
 
-    def lost(count: int, uniform: float) -> int:
-        return 0 if risk is None else int(risk.lost(count, within_s, np.array([uniform]))[0])
-
-    return lookahead.Group(
+    return playing.Group(
         name=item.name,
         profile=item.profile,
         usd_per_s=float(item.hourly_usd or 0) / 3600,
         ready=counted.ready,
         starting_s=counted.starting_s,
         lead_s=lead_s,
-        lost=lost if risk is not None else None,
+        losses=None if risk is None else functools.partial(risk.chances, within_s=within_s),
     )
 
 

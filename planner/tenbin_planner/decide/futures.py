@@ -106,8 +106,8 @@ class Future:
     mark: NDArray[np.float64]
     """A number between 0 and 1 for each request: the requests below some share are that share of those drawn, at any
     time, so that few requests come as evenly as many."""
-    uniforms: NDArray[np.float64]
-    """Numbers between 0 and 1 for what else is by chance, of lead times and interruptions, shape (3,)."""
+    lateness: float
+    """A number between 0 and 1 for the lead time: over all futures, by their weights, these are spread evenly."""
 
 
 def draw(given: Demand) -> tuple[Future, ...]:
@@ -116,7 +116,7 @@ def draw(given: Demand) -> tuple[Future, ...]:
     steps = max(1, math.ceil(given.horizon_s / STEP_S))
     paths = _paths(given, steps)
     spread = max(0.0, given.outlook.dispersion - 1.0)
-    luck = rng.permuted(np.tile((np.arange(len(SCORES)) + 0.5) / len(SCORES), (3, 1)), axis=1)
+    lateness = _spread(rng.permutation(len(SCORES)))
     found = []
     for index, weight in enumerate(WEIGHTS):
         own = np.random.default_rng([SEED, index])
@@ -126,8 +126,16 @@ def draw(given: Demand) -> tuple[Future, ...]:
         count = own.poisson(_bursty(mean, spread, own))
         at_s = (np.repeat(np.arange(steps), count) + own.random(int(count.sum()))) * STEP_S
         at_s = np.sort(at_s[at_s < given.horizon_s])
-        found.append(_future(given, weight, at_s, own, luck=luck[:, index], share=share))
+        found.append(_future(given, weight, at_s, own, lateness=float(lateness[index]), share=share))
     return tuple(found)
+
+
+def _spread(order: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return numbers between 0 and 1 in some order, each in the middle of a part as wide as its future's weight."""
+    weights = np.array(WEIGHTS)[order]
+    spread = np.empty(order.size)
+    spread[order] = np.cumsum(weights) - weights / 2
+    return spread
 
 
 def _share(given: Demand, arriving: float) -> float:
@@ -160,7 +168,7 @@ def _future(
     at_s: NDArray[np.float64],
     rng: np.random.Generator,
     *,
-    luck: NDArray[np.float64],
+    lateness: float,
     share: float,
 ) -> Future:
     now = _present(given, rng, share)
@@ -183,7 +191,7 @@ def _future(
         present=size,
         share=share,
         mark=np.concatenate([(np.arange(size) + 0.5) / max(size, 1), (np.arange(at_s.size) + 0.5) * GOLDEN % 1.0]),
-        uniforms=luck,
+        lateness=lateness,
     )
 
 

@@ -8,10 +8,6 @@ until the last answer has ended, and a replica that does not serve yet is cheap 
 
 Futures are played from the busiest on. Bounds that hold for certain save most of the work: more replicas save at most
 all misses, and the misses of the busiest futures alone may be too many for a smaller fleet.
-
-A fleet of more than `EXACT` replicas is represented by `SMALL` of them, each with the load that it would have: of the
-requests that come while some replicas serve, those that are represented get their share. Each request that is played
-stands for as many as its chance to be played says.
 """
 
 from __future__ import annotations
@@ -22,24 +18,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tenbin_planner.model import fleet
-from tenbin_planner.model.arrivals import Arrivals
-from tenbin_planner.model.lives import ReplicaLife
+from tenbin_planner.decide import playing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
     from tenbin_spec.objectives import Objective
-    from tenbin_spec.profiles import EngineProfile
 
     from tenbin_planner.decide.futures import Future
-    from tenbin_planner.model.results import FleetResult
 
-EXACT = 16
-"""Replicas up to which a fleet is simulated as it is."""
-SMALL = 8
-"""Replicas that stand for a larger fleet."""
 STOP_SHARE = 0.8
 """Share of the horizon's rent that a stop is held to lose: its answers end late, and it may be regretted."""
 PAID = 0.5
@@ -50,30 +38,9 @@ MANY = 0.08
 JUMPS = (1, 2, 4, 8, 16, 32)
 SURE = 2
 """Futures in a row without a miss, from the busiest on, after which quieter ones have none either."""
-DRAIN_S = 0.005
-"""A replica that stops now takes what is in flight, and nothing that comes."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Group:
-    """Replicas of one workload, as a future needs them."""
-
-    name: str
-    profile: EngineProfile
-    usd_per_s: float
-    """Rent of one replica."""
-    ready: int
-    starting_s: tuple[float, ...]
-    """Seconds until each serves, shortest first."""
-    lead_s: tuple[float, ...]
-    """Lead time of a start in each future, in the futures' order."""
-    lost: Callable[[int, float], int] | None = None
-    """How many of so many replicas are lost within the horizon, for a number between 0 and 1; None: none is."""
-
-    @property
-    def current(self) -> int:
-        """Replicas that serve or will."""
-        return self.ready + len(self.starting_s)
+LOSSES = ((5, 0.75, 0.25), (4, 0.25, 0.75))
+"""What stands for losses of spot replicas, alike in chance: a future of usual demand, the quantile of how many are
+lost if any is, and the part of the horizon after which they are. Losses are rare, so no few futures would hold one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,7 +48,7 @@ class Setting:
     """What a service's candidates are judged in."""
 
     futures: tuple[Future, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[playing.Group, ...]
     objectives: Mapping[str, Objective]
     miss_usd: Mapping[str, float]
     """Price of a miss by class."""
@@ -106,25 +73,16 @@ class Judged:
     """Requests that are expected to miss over the horizon with it."""
     requests: float
     """Requests that are expected to come over the horizon."""
+    usd: float
+    """What it costs over the horizon."""
     saved_misses: float | None
     """Misses that it is expected to save beside what runs; None where nothing changes."""
+    judged: int
+    """Fleets that were simulated."""
     miss_usd: float
     """Price of the dearest miss."""
     is_spare: bool
     """Whether one replica fewer would be worth more, had a stop lost nothing but its answers' time."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Played:
-    """What becomes of the requests of a future with a fleet."""
-
-    weight: float
-    """Chance of the future."""
-    result: FleetResult
-    present: int
-    """Requests in flight from the beginning; they come first, and are not judged."""
-    stands_for: NDArray[np.float64]
-    """Requests that each of `result` stands for, 1 or more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,11 +93,6 @@ class _Value:
     misses: float
     worth: float
     """The misses, in dollars."""
-
-
-def share_for(serving: int) -> float:
-    """Return the share of all requests that futures need where so many replicas serve: enough for half of these."""
-    return min(1.0, 2 * SMALL / serving) if serving > EXACT else 1.0
 
 
 class Search:
@@ -168,6 +121,8 @@ class Search:
             count=count,
             misses=found.misses,
             requests=self.requests,
+            usd=found.usd,
+            judged=len(self._known),
             saved_misses=None if count == current or base is None else base.misses - found.misses,
             miss_usd=max(self._setting.miss_usd.values()),
             is_spare=self._is_spare,
@@ -181,10 +136,13 @@ class Search:
         """Return what so many replicas cost over the horizon."""
         return _usd(self._setting, self._rung(count))
 
-    def results(self, count: int) -> list[Played]:
+    def results(self, count: int) -> list[playing.Played]:
         """Return what becomes of each future with so many replicas."""
         counts = self._rung(count)
-        return [_play(self._setting, counts, future, index) for index, future in enumerate(self._setting.futures)]
+        return [
+            playing.play(future, self._setting.groups, counts, index)
+            for index, future in enumerate(self._setting.futures)
+        ]
 
     def _upwards(self, count: int, most: int) -> int:
         while count < most:
@@ -212,19 +170,24 @@ class Search:
         return count
 
     def _downwards(self, count: int, least: int) -> int:
-        step = 1
+        step, above = 1, count
         while count > least:
             step = min(step, count - least)
             here, early = self._value(count), self._early_usd(count - step)
             fewer = self._value(count - step, at_most=here.total + early)
             self._is_spare |= fewer.total - early < here.total
             if fewer.total < here.total - 1e-12:
+                above = count
                 count -= step
                 step *= 2
             elif step > 1:
                 step //= 2
             else:
                 break
+        while count + 1 < above and self._value(count + 1, at_most=self._value(count).total).total < (
+            self._value(count).total
+        ):
+            count += 1
         return count
 
     def _early_usd(self, count: int) -> float:
@@ -244,17 +207,38 @@ def _judge(setting: Setting, counts: Mapping[str, int], at_most: float) -> _Valu
     usd = _usd(setting, counts)
     worth = misses = 0.0
     clean = 0
+    prices = np.array([setting.miss_usd[name] for name in setting.futures[0].arrivals.classes])
+    calm: dict[int, NDArray[np.float64]] = {}
     for index, future in enumerate(setting.futures):
-        by_class = _missed(setting, counts, future, index)
-        missed = sum(by_class.values())
-        misses += future.weight * missed
-        worth += future.weight * sum(setting.miss_usd[name] * count for name, count in by_class.items())
+        calm[index] = missed = _missed(setting, counts, index)
+        misses += future.weight * float(missed.sum())
+        worth += future.weight * float(prices @ missed)
         if usd + worth > at_most:
             return _Value(math.inf, usd, misses, worth)
-        clean = clean + 1 if missed == 0 else 0
+        clean = 0 if missed.any() else clean + 1
         if clean == SURE:
             break
+    for loss in _losses(setting, counts):
+        more = np.maximum(_missed(setting, counts, loss.future, loss) - calm.get(loss.future, 0.0), 0.0)
+        misses += loss.chance * float(more.sum())
+        worth += loss.chance * float(prices @ more)
     return _Value(usd + worth, usd, misses, worth)
+
+
+def _losses(setting: Setting, counts: Mapping[str, int]) -> Iterator[playing.Loss]:
+    for group in setting.groups:
+        at_risk = min(group.ready, counts.get(group.name, 0))
+        if group.losses is None or not at_risk:
+            continue
+        reached = np.cumsum(group.losses(at_risk)[1:])
+        for future, share, part in LOSSES:
+            yield playing.Loss(
+                group=group.name,
+                future=min(future, len(setting.futures) - 1),
+                chance=float(reached[-1]) / len(LOSSES),
+                count=min(int(np.searchsorted(reached, share * reached[-1])) + 1, at_risk),
+                at_s=part * setting.horizon_s,
+            )
 
 
 def _usd(setting: Setting, counts: Mapping[str, int]) -> float:
@@ -268,84 +252,13 @@ def _usd(setting: Setting, counts: Mapping[str, int]) -> float:
     return total
 
 
-def _missed(setting: Setting, counts: Mapping[str, int], future: Future, index: int) -> dict[str, float]:
-    """Return the requests that miss among those that come, by class."""
-    played = _play(setting, counts, future, index)
+def _missed(
+    setting: Setting, counts: Mapping[str, int], index: int, loss: playing.Loss | None = None
+) -> NDArray[np.float64]:
+    """Return the requests that miss among those that come in a future, shape (classes,)."""
+    played = playing.play(setting.futures[index], setting.groups, counts, index, loss)
     result, present = played.result, played.present
     bad = ~result.good(setting.objectives)[present:]
-    missed = np.bincount(
-        result.arrivals.class_index[present:][bad],
-        weights=played.stands_for[present:][bad],
-        minlength=len(result.arrivals.classes),
-    )
-    return dict(zip(result.arrivals.classes, missed.tolist(), strict=True))
-
-
-def _play(setting: Setting, counts: Mapping[str, int], future: Future, index: int) -> Played:
-    lives = [life for group in setting.groups for life in _lives(setting, group, counts, future, index)]
-    arrivals, present, chance = future.arrivals, future.present, np.ones(len(future.arrivals))
-    if lives and (len(lives) > EXACT or future.share < 1):
-        chance, lives = _represented(future, lives)
-        kept = future.mark * future.share < chance
-        arrivals, present, chance = _chosen(arrivals, kept), int(np.count_nonzero(kept[:present])), chance[kept]
-    return Played(
-        weight=future.weight,
-        result=fleet.simulate(arrivals, lives),
-        present=present,
-        stands_for=1 / chance if lives else np.full(len(arrivals), 1 / future.share),
-    )
-
-
-def _lives(setting: Setting, group: Group, counts: Mapping[str, int], future: Future, index: int) -> list[ReplicaLife]:
-    count, profile = counts.get(group.name, 0), group.profile
-    kept = min(group.ready, count)
-    starting = group.starting_s[: max(0, count - kept)]
-    fresh = count - kept - len(starting)
-    lives = [ReplicaLife(profile=profile)] * kept
-    lives += [ReplicaLife(profile=profile, stop_s=DRAIN_S)] * (group.ready - kept)
-    lives += [ReplicaLife(profile=profile, ready_s=max(seconds, 2 * DRAIN_S)) for seconds in starting]
-    lives += [ReplicaLife(profile=profile, ready_s=max(group.lead_s[index], 2 * DRAIN_S))] * fresh
-    if group.lost is not None and count:
-        gone = min(group.lost(count, float(future.uniforms[1])), kept)
-        at_s = max(float(future.uniforms[2]) * setting.horizon_s, 2 * DRAIN_S)
-        lives[:gone] = [ReplicaLife(profile=profile, stop_s=at_s)] * gone
-    return lives
-
-
-def _represented(future: Future, lives: Sequence[ReplicaLife]) -> tuple[NDArray[np.float64], list[ReplicaLife]]:
-    """Return the chance of each request to be played, and the few replicas that stand for all.
-
-    They are taken evenly from those that serve for long to those that begin late. At any time they get the share of
-    the requests that they are of the replicas that serve then; fewer of them where more requests would be needed than
-    were drawn.
-    """
-    at_s, whole = future.arrivals.arrival_s, sorted(lives, key=lambda life: (life.ready_s, -life.stop_s))
-    serving = _serving(whole, at_s, future.present)
-    for count in range(min(SMALL, len(whole)), 0, -1):
-        small = [whole[0], *(whole[int((place + 0.5) * len(whole) / count)] for place in range(1, count))]
-        chance = np.where(
-            serving > 0, _serving(small, at_s, future.present) / np.maximum(serving, 1), count / len(whole)
-        )
-        if chance.max(initial=0.0) <= future.share:
-            break
-    return np.minimum(chance, future.share), small
-
-
-def _serving(lives: Sequence[ReplicaLife], at_s: NDArray[np.float64], present: int) -> NDArray[np.int64]:
-    """Return the replicas that serve when each request comes; those in flight were sent before any stopped."""
-    begins = np.sort([life.ready_s for life in lives])
-    ends = np.sort([life.stop_s for life in lives])
-    serving: NDArray[np.int64] = np.searchsorted(begins, at_s, side="right") - np.searchsorted(ends, at_s, side="right")
-    serving[:present] = np.count_nonzero(begins == 0)
-    return serving
-
-
-def _chosen(arrivals: Arrivals, rows: NDArray[np.bool_]) -> Arrivals:
-    return dataclasses.replace(
-        arrivals,
-        arrival_s=arrivals.arrival_s[rows],
-        input_tokens=arrivals.input_tokens[rows],
-        output_tokens=arrivals.output_tokens[rows],
-        cached_tokens=arrivals.cached_tokens[rows],
-        class_index=arrivals.class_index[rows],
-    )
+    stands_for = played.stands_for[present:][bad]
+    classes = result.arrivals.class_index[present:][bad]
+    return np.bincount(classes, stands_for, minlength=len(result.arrivals.classes)).astype(np.float64)

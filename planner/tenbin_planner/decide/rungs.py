@@ -59,7 +59,7 @@ def _room(option: Option) -> int:
 
 
 def _dearest(ordered: Sequence[Option], counts: Mapping[str, int], least_firm: int) -> Option:
-    """Return the option whose replica goes next: the dearest one that the floor off spot leaves free."""
+    """Return the option whose replica goes next: the dearest; the floor off spot goes last."""
     firm = sum(counts[option.name] for option in ordered if not option.is_spot)
     held = [option for option in ordered if counts[option.name] > 0]
     free = [option for option in held if option.is_spot or firm > least_firm] or held

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from tenbin_planner.decide import feasible, lookahead
+from tenbin_planner.decide import feasible, lookahead, playing
 from tenbin_planner.model.arrivals import Arrivals
 from tenbin_planner.model.results import FleetResult, Outcome
 from tenbin_spec.objectives import Objective
@@ -18,14 +18,14 @@ CHAT = {"chat": Objective(target="0.90", ttft_ms=500)}
 class Told:
     """A search whose results are known beforehand."""
 
-    def __init__(self, *played: lookahead.Played) -> None:
+    def __init__(self, *played: playing.Played) -> None:
         self.played = list(played)
 
-    def results(self, _count: int) -> list[lookahead.Played]:
+    def results(self, _count: int) -> list[playing.Played]:
         return self.played
 
 
-def played(ttft_ms: Any, *, weight: float = 1.0, present: int = 0, **changes: Any) -> lookahead.Played:
+def played(ttft_ms: Any, *, weight: float = 1.0, present: int = 0, **changes: Any) -> playing.Played:
     """Return answers with these times to first token, 100 ms for ten tokens after it."""
     times = np.asarray(ttft_ms, dtype=np.float64)
     plain: dict[str, Any] = {
@@ -47,10 +47,10 @@ def played(ttft_ms: Any, *, weight: float = 1.0, present: int = 0, **changes: An
         events=0,
         extrapolated=False,
     )
-    return lookahead.Played(weight=weight, result=result, present=present, stands_for=plain["stands_for"])
+    return playing.Played(weight=weight, result=result, present=present, stands_for=plain["stands_for"])
 
 
-def nearest(*futures: lookahead.Played, objectives: dict[str, Objective] = CHAT) -> tuple[feasible.Nearest, ...]:
+def nearest(*futures: playing.Played, objectives: dict[str, Objective] = CHAT) -> tuple[feasible.Nearest, ...]:
     return feasible.nearest(cast("lookahead.Search", Told(*futures)), 1, objectives)
 
 

@@ -70,3 +70,41 @@ def test_bursty_demand_varies_more_and_means_the_same() -> None:
 
     assert counts(bursty).mean() == pytest.approx(counts(calm).mean(), rel=0.1)
     assert counts(bursty).var() > 3 * counts(calm).var()
+
+
+def test_answers_that_are_long_already_have_more_to_come() -> None:
+    def left(so_far: float) -> float:
+        running = futures.InFlight(
+            output_tokens=np.full(50, so_far), class_index=np.zeros(50, dtype=np.int64), count=400
+        )
+        return float(np.mean([item.arrivals.output_tokens[:400] for item in futures.draw(demand(in_flight=running))]))
+
+    fresh = [item.arrivals.output_tokens for item in futures.draw(demand(rate=50.0))]
+    assert left(0.0) == pytest.approx(np.concatenate(fresh).mean(), rel=0.1)
+    assert left(600.0) > left(100.0)  # lengths have a heavy tail
+
+
+def test_what_is_in_flight_keeps_its_class() -> None:
+    running = futures.InFlight(output_tokens=np.zeros(4), class_index=np.array([0, 0, 0, 1]), count=400)
+    for item in futures.draw(demand(in_flight=running)):
+        assert np.bincount(item.arrivals.class_index[:400]).tolist() == [300, 100]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_of_huge_demand_a_share_tells_of_all(share: float) -> None:
+    rate = 1000.0
+    running = futures.InFlight(output_tokens=np.zeros(10), class_index=np.zeros(10, dtype=np.int64), count=20_000)
+    drawn = futures.draw(demand(rate, spread=0.1, in_flight=running, share=share))
+    for item in drawn:
+        assert len(item.arrivals) <= 1.1 * futures.MOST_REQUESTS
+        assert item.present / item.share == pytest.approx(20_000, rel=0.01)
+    come = sum(item.weight * (len(item.arrivals) - item.present) / item.share for item in drawn)
+    assert come == pytest.approx(300 * rate, rel=0.02)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.37, 0.8])
+def test_marks_take_the_same_share_at_any_time(share: float) -> None:
+    for item in futures.draw(demand(50.0)):
+        taken = item.mark[item.present :] < share
+        windows = taken[: taken.size // 100 * 100].reshape(-1, 100).mean(axis=1)
+        assert np.all(np.abs(windows - share) < 0.05)
