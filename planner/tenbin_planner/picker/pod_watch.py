@@ -82,7 +82,14 @@ async def _states(core: client.CoreV1Api, namespace: str) -> AsyncIterator[PodTa
                     table.apply(event["type"], event["object"])
                     yield table
         finally:
-            response.close()
+            _abandon(response)
+
+
+def _abandon(response: aiohttp.ClientResponse) -> None:
+    """End a watch without TLS's exchange of goodbyes: nobody waits for it, so it could outlive its event loop."""
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
+    response.close()
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

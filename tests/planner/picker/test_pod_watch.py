@@ -86,6 +86,8 @@ async def test_without_the_api_server_the_last_endpoints_stay(api: Api) -> None:
 class ExpiredWatch:
     """What the API server writes when the version to watch from is no longer kept, cut in two pieces."""
 
+    connection = None
+
     def __init__(self) -> None:
         self.content = self
 
