@@ -33,9 +33,9 @@ REPLICA_BUDGETS = 2.5
 """In a fleet of few, one replica earns its rent by saving so many error budgets of the usual demand."""
 PACE_S = 3 * 3600.0
 GAIN = 3.0
-TIGHT = 0.75
+TIGHT = 0.85
 FADING_S = 86_400.0
-CHEAPEST, DEAREST = 0.25, 6.0
+CHEAPEST, DEAREST = 0.25, 3.0
 """Bounds of the second factor."""
 DECLARED_S = 3600.0
 """The declared rate counts like so many seconds of observation."""

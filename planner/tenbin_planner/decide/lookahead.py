@@ -38,6 +38,9 @@ MANY = 0.08
 JUMPS = (1, 2, 4, 8, 16, 32)
 SURE = 2
 """Futures in a row without a miss, from the busiest on, after which quieter ones have none either."""
+NOISE = 0.25
+"""Part of a replica's rent over the horizon that a change must be worth: what is less comes and goes with the next
+tick's forecast."""
 LOSSES = ((5, 0.75, 0.25), (4, 0.25, 0.75))
 """What stands for losses of spot replicas, alike in chance: a future of usual demand, the quantile of how many are
 lost if any is, and the part of the horizon after which they are. Losses are rare, so no few futures would hold one."""
@@ -104,6 +107,7 @@ class Search:
         self._rung = rung
         self._known: dict[int, _Value] = {}
         self._is_spare = False
+        self._noise_usd = NOISE * setting.horizon_s * min(item.usd_per_s for item in setting.groups)
         self.requests = sum(item.weight * (len(item.arrivals) - item.present) / item.share for item in setting.futures)
 
     def best(self, current: int, *, least: int, most: int) -> Judged:
@@ -112,6 +116,8 @@ class Search:
         chosen = self._upwards(begin, max(most, least))
         if chosen == begin:
             chosen = self._downwards(begin, least)
+        if self._value(begin).total - self._value(chosen).total < self._noise_usd:
+            chosen = begin
         return self.judged(chosen, current)
 
     def judged(self, count: int, current: int) -> Judged:
