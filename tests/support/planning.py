@@ -130,7 +130,7 @@ def gateway(
         )
         for name, values in arrivals.items()
     }
-    return demand.GatewayObservation(at=at, gateways={"g": 1.0} if heard else {}, classes=classes, ignored={})
+    return demand.GatewayObservation(at=at, gateways={"g": 0.0} if heard else {}, classes=classes, ignored={})
 
 
 def replica(

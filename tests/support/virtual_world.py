@@ -82,7 +82,6 @@ class World:
         self._next_row = 0
         self._sequences: list[tuple[int, stepwise.Sequence | None]] = []
         self._unfinished: dict[int, stepwise.Sequence] = {}
-        self._heard_s = -math.inf
         self._told_s = 0.0
 
     # --- ports
@@ -175,9 +174,7 @@ class World:
         for pod in self._pods:
             if pod.stopped_s <= to_s and pod.engine.in_flight == 0:
                 pod.gone_s = min(pod.gone_s, to_s)
-        if to_s - self._heard_s >= 2:
-            self._log.heard("gateway", at=EPOCH + to_s)
-            self._heard_s = to_s
+        self._log.heard("gateway", at=EPOCH + to_s)
         if to_s - self._told_s >= TOLD_S:
             self._tell_of_running()
             self._told_s = to_s

@@ -50,11 +50,15 @@ def observation(
     silence_s = max((now_s - fault.at_s for fault in blind if fault.hides(now_s)), default=0.0)
     gaps = [fault.at_s + fault.for_s for fault in blind if fault.for_s > BLIND_AFTER_S and not fault.hides(now_s)]
     known_s = math.floor(max(gaps, default=0.0)) + 1
+    silences_s = {GATEWAY: silence_s} if silence_s <= log.GATEWAY_GONE_AFTER_S else {}
+    until_s = demand.known_until(silences_s, now_s)
     return demand.GatewayObservation(
         at=epoch_s + now_s,
-        gateways={GATEWAY: silence_s} if silence_s <= log.GATEWAY_GONE_AFTER_S else {},
+        gateways=silences_s,
         classes={
-            (service, name): _observed(gateways[service], service, name, now_s=now_s, known_s=known_s, epoch_s=epoch_s)
+            (service, name): _observed(
+                gateways[service], service, name, known=range(known_s, math.floor(until_s)), epoch_s=epoch_s
+            )
             for service in sorted(gateways)
             for name in sorted(classes[service])
         },
@@ -76,11 +80,9 @@ def lengths(gateway: Gateway) -> ObservedLengths | None:
     )
 
 
-def _observed(
-    gateway: Gateway, service: str, name: str, *, now_s: float, known_s: int, epoch_s: float
-) -> demand.ClassObservation:
-    known = gateway.arrivals.classes
-    index = known.index(name) if name in known else None
+def _observed(gateway: Gateway, service: str, name: str, *, known: range, epoch_s: float) -> demand.ClassObservation:
+    names = gateway.arrivals.classes
+    index = names.index(name) if name in names else None
     windows = [demand.Attainment(good=0, total=0) if index is None else _within(gateway, index, s) for s in WINDOWS_S]
     rows = np.empty(0, dtype=np.int64) if index is None else _sample(gateway, index)
     ttft, tpot, e2e = gateway.times_ms[:, rows]
@@ -90,7 +92,7 @@ def _observed(
     return demand.ClassObservation(
         service=service,
         class_name=name,
-        arrivals=_arrivals(gateway, index, now_s=now_s, known_s=known_s),
+        arrivals=_arrivals(gateway, index, known),
         in_flight=0 if index is None else int(gateway.in_flight[index]),
         last_minute=windows[0],
         last_5_minutes=windows[1],
@@ -110,13 +112,10 @@ def _observed(
     )
 
 
-def _arrivals(gateway: Gateway, index: int | None, *, now_s: float, known_s: int) -> tuple[int, ...]:
-    end = math.floor(now_s)
-    first = max(end - log.HISTORY_S, known_s)
-    if first >= end:
-        return ()
-    column = [] if index is None else gateway.by_second[index, first:end].tolist()
-    return (*column, *[0] * (end - first - len(column)))
+def _arrivals(gateway: Gateway, index: int | None, known: range) -> tuple[int, ...]:
+    known = known[-log.HISTORY_S :]
+    column = [] if index is None or not known else gateway.by_second[index, known.start : known.stop].tolist()
+    return (*column, *[0] * (len(known) - len(column)))
 
 
 def _within(gateway: Gateway, index: int, seconds: int) -> demand.Attainment:

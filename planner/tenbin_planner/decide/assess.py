@@ -172,7 +172,7 @@ def _remember(
         return before
     return dataclasses.replace(
         before,
-        demand=outlook.learn(before.demand, seen.demand.arrivals, at=at),
+        demand=outlook.learn(before.demand, seen.demand.arrivals, until=seen.demand.known_until),
         lengths=answers.learn(before.lengths, seen.classes, declared=agreed.workload.output_tokens),
         budget=budget.learn(before.budget, seen.classes, agreed.slo.classes, best, at=at),
     )

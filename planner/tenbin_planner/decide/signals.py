@@ -34,7 +34,9 @@ class Demand:
     """A service's demand at the gateway, all classes together."""
 
     arrivals: tuple[int | None, ...]
-    """Requests in each whole second, oldest first; the last is the last complete second. None is unknown."""
+    """Requests in each whole second, oldest first; None is unknown."""
+    known_until: float
+    """Instant in the second after the last of these, in seconds of the planner's clock."""
     in_flight: int | None
 
 
@@ -134,7 +136,7 @@ def _demand(observation: Observation, service: str, reader: Reader) -> Demand | 
     usable = [value for value in in_flight if value is not None]
     if length and all(value is None for value in arrivals) and not usable:
         return Absent(why="no number of the gateway can be used")
-    return Demand(arrivals=arrivals, in_flight=int(sum(usable)) if usable else None)
+    return Demand(arrivals=arrivals, known_until=gateway.known_until, in_flight=int(sum(usable)) if usable else None)
 
 
 def _arrivals(item: ClassObservation, reader: Reader) -> list[int | None]:

@@ -20,6 +20,7 @@ and nothing is logged, so the back-tester can feed the same log from virtual tim
 ...     ),
 ...     at=102.1,
 ... )
+>>> log.heard("gateway-1", at=103.4)
 >>> seen = log.snapshot(103.5).classes["chat", "interactive"]
 >>> seen.arrivals, seen.in_flight, seen.last_minute.share
 ((1, 0), 0, 1.0)
@@ -27,7 +28,7 @@ and nothing is logged, so the back-tester can feed the same log from virtual tim
 
 from tenbin_planner.demand.entries import Ended, Outcome, Running, Started
 from tenbin_planner.demand.log import DemandLog
-from tenbin_planner.demand.observation import Attainment, ClassObservation, GatewayObservation, Quantiles
+from tenbin_planner.demand.observation import Attainment, ClassObservation, GatewayObservation, Quantiles, known_until
 from tenbin_planner.demand.progress import AnswerCounts, RunningSample
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "Running",
     "RunningSample",
     "Started",
+    "known_until",
 ]

@@ -15,6 +15,7 @@ from tenbin_planner.demand.observation import (
     ClassObservation,
     GatewayObservation,
     Quantiles,
+    known_until,
 )
 from tenbin_planner.demand.pace import Pace, Seen, so_far
 from tenbin_planner.demand.progress import BINS, AnswerCounts, RunningSample, bins_of, histogram, passed
@@ -223,11 +224,14 @@ class DemandLog:
         in_flight: dict[tuple[str, str], list[Seen]] = {key: [] for key in self._records}
         for seen in self._in_flight.values():
             in_flight[seen.key].append(seen)
+        gateways = {name: max(0.0, now - at) for name, at in sorted(self._gateways.items())}
+        until = int(known_until(gateways, now))
         return GatewayObservation(
             at=now,
-            gateways={name: max(0.0, now - at) for name, at in sorted(self._gateways.items())},
+            gateways=gateways,
             classes={
-                key: self._observe(key, record, in_flight[key], now) for key, record in sorted(self._records.items())
+                key: self._observe(key, record, in_flight[key], now, until)
+                for key, record in sorted(self._records.items())
             },
             ignored=dict(sorted(self._ignored.items())),
         )
@@ -294,10 +298,10 @@ class DemandLog:
         )
 
     def _observe(
-        self, key: tuple[str, str], record: _ClassRecord, in_flight: list[Seen], now: float
+        self, key: tuple[str, str], record: _ClassRecord, in_flight: list[Seen], now: float, until: int
     ) -> ClassObservation:
         record.prune(now)
-        first = max(int(now) - HISTORY_S, int(self._known_since) + 1 if self._known_since is not None else int(now))
+        first = max(int(now) - HISTORY_S, int(self._known_since) + 1 if self._known_since is not None else until)
         answers = [answer for answer in record.answers if now - _SAMPLE_S <= answer.at <= now]
         tokens = [answer.tokens for answer in answers if answer.tokens is not None]
         ttft_ms, tpot_ms = (
@@ -311,7 +315,7 @@ class DemandLog:
         return ClassObservation(
             service=key[0],
             class_name=key[1],
-            arrivals=tuple(record.arrivals.get(second, 0) for second in range(first, int(now))),
+            arrivals=tuple(record.arrivals.get(second, 0) for second in range(first, until)),
             in_flight=len(in_flight),
             last_minute=record.within(60, now),
             last_5_minutes=record.within(300, now),

@@ -11,8 +11,8 @@ from tenbin_planner.demand.progress import AnswerCounts, RunningSample
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-BLIND_AFTER_S = 30.0
-"""Gateways are probed every few seconds and say so; silence for so long is no signal."""
+BLIND_AFTER_S = 15.0
+"""Gateways are probed every three seconds and say so; silence for so long is no signal."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class ClassObservation:
     service: str
     class_name: str
     arrivals: tuple[int, ...]
-    """Requests in each whole second, oldest first, at most 600; the last is the last complete second. Seconds before
+    """Requests in each whole second, oldest first, at most 600, up to `GatewayObservation.known_until`. Seconds before
     the gateways were heard without a gap are absent: unknown, not 0."""
     in_flight: int
     """Requests that came and have not ended."""
@@ -102,6 +102,11 @@ class GatewayObservation:
     """Entries that could not be used, by cause, since the log began."""
 
     @property
+    def known_until(self) -> float:
+        """Instant until which arrivals are known, in seconds of the planner's clock."""
+        return known_until(self.gateways, self.at)
+
+    @property
     def is_blind(self) -> bool:
         """Whether nothing was heard of any gateway lately: no signal, which is not the same as no demand."""
         return all(silence_s > BLIND_AFTER_S for silence_s in self.gateways.values())
@@ -109,3 +114,17 @@ class GatewayObservation:
     def service(self, name: str) -> tuple[ClassObservation, ...]:
         """Return the classes of one service, in the order of their names."""
         return tuple(self.classes[key] for key in sorted(self.classes) if key[0] == name)
+
+
+def known_until(silences_s: Mapping[str, float], at: float) -> float:
+    """Return the instant until which arrivals are known.
+
+    Until then every gateway was heard; those silent for too long are held to be gone, unless all are.
+
+    Args:
+        silences_s: seconds since each gateway was last heard.
+        at: now, in seconds.
+    """
+    usable = [silence_s for silence_s in silences_s.values() if silence_s >= 0]
+    heard = [silence_s for silence_s in usable if silence_s <= BLIND_AFTER_S]
+    return at - (max(heard) if heard else min(usable, default=0.0))

@@ -193,8 +193,8 @@ def test_five_blind_minutes_change_no_count() -> None:
     changed = [item.asked_s for item in made.replicas if item.asked_s > 0] + [
         item.removed_s for item in made.replicas if item.removed_s < math.inf
     ]
-    assert not [at for at in changed if 240 < at < 500]
-    assert "no-signal" in {item.reason for item in made.reasons if 240 <= item.at_s < 500}
+    assert not [at for at in changed if 201 < at < 500]
+    assert "no-signal" in {item.reason for item in made.reasons if 200 <= item.at_s < 500}
 
 
 def test_a_history_is_remembered() -> None:

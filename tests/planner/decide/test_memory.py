@@ -17,7 +17,7 @@ numbers = st.floats(min_value=0, max_value=1e12, allow_nan=False)
 services = st.builds(
     memory.ServiceMemory,
     demand=st.lists(st.integers(0, 1000), min_size=20, max_size=60).map(
-        lambda seconds: outlook.learn(outlook.empty(), seconds, at=1e6)
+        lambda seconds: outlook.learn(outlook.empty(), seconds, until=1e6)
     ),
     budget=st.builds(
         budget.BudgetMemory,
@@ -108,9 +108,9 @@ def test_workloads_that_are_gone_are_forgotten() -> None:
 
 
 def test_a_planner_that_begins_to_lead_keeps_the_arrivals_it_saw() -> None:
-    until_then = outlook.learn(outlook.empty(), [5] * 300, at=1_000_300.0)
+    until_then = outlook.learn(outlook.empty(), [5] * 300, until=1_000_300.0)
     saved = memory.Memory(services={"chat": memory.ServiceMemory(demand=until_then)})
-    seen = outlook.learn(outlook.empty(), [9] * 100, at=1_000_400.0)
+    seen = outlook.learn(outlook.empty(), [9] * 100, until=1_000_400.0)
     own = memory.Memory(services={"chat": memory.ServiceMemory(demand=seen, needs=(memory.Need(at=9, rate=1),))})
     merged = memory.merge(saved, own).service("chat")
     assert merged.demand == outlook.merge(until_then, seen)

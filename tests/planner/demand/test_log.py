@@ -55,9 +55,28 @@ def test_arrivals_are_counted_in_whole_seconds_that_are_complete() -> None:
     log = log_heard_at(100.0)
     for number, at in enumerate([101.0, 101.9, 103.5, 104.2]):
         log.started(started(f"r{number}"), at=at)
+    log.heard("gateway", at=104.9)
     assert seen(log, 104.9).arrivals == (2, 0, 1)
+    log.heard("gateway", at=105.0)
     assert seen(log, 105.0).arrivals == (2, 0, 1, 1)
+    for at in range(120, 901, 15):
+        log.heard("gateway", at=float(at))
     assert seen(log, 900.0).arrivals == (0,) * 600
+
+
+def test_seconds_after_a_gateway_was_last_heard_are_unknown() -> None:
+    log = log_heard_at(100.0)
+    log.started(started("r1"), at=101.0)
+    log.heard("gateway", at=103.2)
+    log.heard("other", at=110.5)
+    assert seen(log, 112.0).arrivals == (1, 0)
+    log.heard("gateway", at=112.9)
+    assert seen(log, 113.0).arrivals == (1, *(0,) * 8)
+    for at in (120.0, 128.5):
+        log.heard("other", at=at)
+    assert seen(log, 129.0).arrivals == (1, *(0,) * 26), "one that is silent for so long is gone"
+    assert seen(log, 160.0).arrivals == seen(log, 129.0).arrivals
+    assert log.snapshot(160.0).known_until == 128.5
 
 
 def test_seconds_before_the_gateways_were_heard_are_unknown() -> None:
@@ -67,9 +86,10 @@ def test_seconds_before_the_gateways_were_heard_are_unknown() -> None:
     assert log.snapshot(50.0).is_blind
     log.heard("gateway", at=60.0)
     log.started(started("r1"), at=62.0)
+    log.heard("gateway", at=65.0)
     assert seen(log, 65.0).arrivals == (0, 1, 0, 0)
-    assert not log.snapshot(90.0).is_blind
-    assert log.snapshot(90.1).is_blind
+    assert not log.snapshot(80.0).is_blind
+    assert log.snapshot(80.1).is_blind
 
 
 def test_after_a_gap_the_silent_seconds_are_not_taken_for_quiet_ones() -> None:
@@ -77,11 +97,14 @@ def test_after_a_gap_the_silent_seconds_are_not_taken_for_quiet_ones() -> None:
     log.started(started("r1"), at=101.0)
     log.heard("gateway", at=200.0)
     log.started(started("r2"), at=202.0)
+    log.heard("gateway", at=204.0)
     assert seen(log, 204.0).arrivals == (0, 1, 0)
 
 
 def test_a_request_is_in_flight_until_it_ends_or_is_not_heard_of() -> None:
     log = log_heard_at(100.0)
+    for at in (112.0, 124.0, 136.0):
+        log.heard("gateway", at=at)
     for name in ("ends", "runs", "lost"):
         log.started(started(name), at=101.0)
     log.ended(ended("ends"), at=105.0)
@@ -95,8 +118,10 @@ def test_a_request_is_in_flight_until_it_ends_or_is_not_heard_of() -> None:
 def test_an_end_without_a_start_counts_as_an_arrival_at_its_start() -> None:
     log = log_heard_at(100.0)
     log.ended(ended("r1", e2e_ms=3000.0, output_tokens=None, output_bytes=0), at=105.2)
+    log.heard("gateway", at=106.0)
     assert seen(log, 106.0).arrivals == (0, 1, 0, 0, 0)
     log.ended(ended("began before the log", e2e_ms=60_000.0, output_tokens=2000), at=106.0)
+    log.heard("gateway", at=107.0)
     assert sum(seen(log, 107.0).arrivals) == 1
     assert seen(log, 107.0).cumulative == demand.Attainment(good=2, total=2)
 
@@ -177,6 +202,7 @@ def test_a_changed_objective_judges_from_then_on_and_keeps_the_rest() -> None:
 
 def test_strangers_are_counted_and_change_nothing() -> None:
     log = log_heard_at(0.0)
+    log.heard("gateway", at=5.0)
     before = log.snapshot(5.0)
     log.started(started("r1", service="other"), at=1.0)
     log.ended(ended("r2", class_name="hack"), at=1.0)

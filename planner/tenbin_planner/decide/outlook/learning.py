@@ -259,18 +259,18 @@ def _score(arrays: dict[str, NDArray[Any]], number: int, count: float) -> None:
     arrays["moments"][at] = _REGRESSION_KEEP * arrays["moments"][at] + (weight * target)[:, None] * known
 
 
-def learn(before: memory.DemandMemory, arrivals: Sequence[int | None], *, at: float) -> memory.DemandMemory:
+def learn(before: memory.DemandMemory, arrivals: Sequence[int | None], *, until: float) -> memory.DemandMemory:
     """Take in the seconds of late.
 
     Args:
         before: what is remembered; bins that it has taken in are passed over, so to learn twice is to learn once.
-        arrivals: requests in each whole second, the last of which ended at floor(`at`); None is unknown.
-        at: now, in seconds since the epoch.
+        arrivals: requests in each whole second, the last of which ended at floor(`until`); None is unknown.
+        until: instant until which arrivals are known, in seconds since the epoch.
 
     Returns:
         The memory with all bins that have ended; the same object when none has.
     """
-    end = math.floor(at)
+    end = math.floor(until)
     start = end - len(arrivals)
     first = -(-start // levels.BIN_S)
     if before.until is not None:

@@ -19,9 +19,9 @@ def counts(seconds: int, *, seed: int = 0) -> list[int | None]:
 
 
 def test_learning_twice_is_learning_once() -> None:
-    once = outlook.learn(outlook.empty(), counts(600), at=AT)
-    assert outlook.learn(once, counts(600), at=AT) is once
-    assert outlook.learn(once, counts(600)[-100:], at=AT + 1.5) is once
+    once = outlook.learn(outlook.empty(), counts(600), until=AT)
+    assert outlook.learn(once, counts(600), until=AT) is once
+    assert outlook.learn(once, counts(600)[-100:], until=AT + 1.5) is once
 
 
 @settings(max_examples=20, deadline=None)
@@ -30,10 +30,10 @@ def test_ticks_add_up_to_the_whole(cuts: list[int]) -> None:
     """However the seconds are handed in, with overlaps, the same is learned."""
     arrivals = counts(600)
     start = AT - 600
-    whole = outlook.learn(outlook.empty(), arrivals, at=AT)
+    whole = outlook.learn(outlook.empty(), arrivals, until=AT)
     parts = outlook.empty()
     for cut in sorted({*cuts, 600}):
-        parts = outlook.learn(parts, arrivals[:cut], at=start + cut)
+        parts = outlook.learn(parts, arrivals[:cut], until=start + cut)
     assert parts == whole
 
 
@@ -41,7 +41,7 @@ def test_a_history_is_what_a_planner_that_watched_would_know() -> None:
     arrivals = counts(3600, seed=1)
     watched = outlook.empty()
     for now in range(15, 3601, 15):
-        watched = outlook.learn(watched, arrivals[max(0, now - 60) : now], at=AT - 3600 + now)
+        watched = outlook.learn(watched, arrivals[max(0, now - 60) : now], until=AT - 3600 + now)
     assert outlook.from_history(np.array(arrivals, dtype=np.float64), ends_at=AT) == watched
 
 
@@ -56,10 +56,10 @@ def test_a_long_history_keeps_the_time_of_day() -> None:
 
 
 def test_time_may_begin_at_zero_or_before() -> None:
-    young = outlook.learn(outlook.empty(), counts(60), at=60.0)
+    young = outlook.learn(outlook.empty(), counts(60), until=60.0)
     assert young.until == 12
     earlier = outlook.from_history(np.full(3600, 5.0), ends_at=0.0)
-    later = outlook.learn(earlier, [5] * 60, at=60.0)
+    later = outlook.learn(earlier, [5] * 60, until=60.0)
     assert later.observed_s == 3660
 
 
@@ -73,7 +73,7 @@ def test_plain_is_json_and_bounded() -> None:
 
 @pytest.mark.parametrize("name", ["bins", "slots", "levels", "rows", "losses", "gram", "scales", "residuals"])
 def test_plain_of_wrong_shape_or_with_numbers_that_are_none_is_refused(name: str) -> None:
-    plain = outlook.learn(outlook.empty(), counts(600), at=AT).to_plain()
+    plain = outlook.learn(outlook.empty(), counts(600), until=AT).to_plain()
     raw = base64.b64decode(plain[name])
     nan = {"bins": "<f4", "rows": "<f4", "slots": "<f2"}.get(name, "<f8")
     broken = bytearray(raw)
@@ -101,7 +101,7 @@ def test_plain_of_wrong_numbers_is_refused(change: dict[str, object]) -> None:
 
 
 def test_numbers_that_no_learning_gives_are_refused() -> None:
-    plain = outlook.learn(outlook.empty(), counts(600), at=AT).to_plain()
+    plain = outlook.learn(outlook.empty(), counts(600), until=AT).to_plain()
     for name in ("losses", "residuals", "gram", "levels"):
         values = -np.ones(len(base64.b64decode(plain[name])) // 8)
         with pytest.raises(ValueError, match="memory of demand"):
@@ -116,15 +116,15 @@ def test_arrays_are_closed_to_writing() -> None:
 def test_a_standby_adds_what_it_saw_itself() -> None:
     arrivals = counts(3600, seed=2)
     start = AT - 3600
-    saved = outlook.learn(outlook.empty(), arrivals[:3000], at=start + 3000)
-    own = outlook.learn(outlook.empty(), arrivals[2400:], at=AT)
+    saved = outlook.learn(outlook.empty(), arrivals[:3000], until=start + 3000)
+    own = outlook.learn(outlook.empty(), arrivals[2400:], until=AT)
     merged = outlook.merge(saved, own)
-    assert merged == outlook.learn(outlook.empty(), arrivals, at=AT)
+    assert merged == outlook.learn(outlook.empty(), arrivals, until=AT)
 
 
 def test_merging_with_nothing_or_the_older_changes_nothing() -> None:
-    saved = outlook.learn(outlook.empty(), counts(600), at=AT)
-    older = outlook.learn(outlook.empty(), counts(60), at=AT - 300)
+    saved = outlook.learn(outlook.empty(), counts(600), until=AT)
+    older = outlook.learn(outlook.empty(), counts(60), until=AT - 300)
     assert outlook.merge(saved, None) is saved
     assert outlook.merge(saved, older) is saved
     assert outlook.merge(saved, outlook.empty()) is saved
@@ -132,8 +132,8 @@ def test_merging_with_nothing_or_the_older_changes_nothing() -> None:
 
 
 def test_a_standby_that_saw_nothing_for_long_still_merges() -> None:
-    saved = outlook.learn(outlook.empty(), counts(3000), at=AT)
-    own = outlook.learn(outlook.empty(), counts(600, seed=3), at=AT + 50_000)
+    saved = outlook.learn(outlook.empty(), counts(3000), until=AT)
+    own = outlook.learn(outlook.empty(), counts(600, seed=3), until=AT + 50_000)
     merged = outlook.merge(saved, own)
     assert merged.until == own.until
     found = outlook.outlook(merged, at=AT + 50_000, horizon_s=60, step_s=5)

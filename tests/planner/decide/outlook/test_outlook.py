@@ -36,7 +36,7 @@ def covered(rates: NDArray[np.float64], *, seed: int, from_s: int) -> dict[float
     end = AT - from_s
     for now in range(from_s + 30, counts.size - 210, 30):
         recent = [int(value) for value in counts[now - 30 : now]]
-        remembered = outlook.learn(remembered, recent, at=end + from_s + now)
+        remembered = outlook.learn(remembered, recent, until=end + from_s + now)
         seen = counts[now + 180 : now + 210].mean()
         ahead = look(remembered, at=end + from_s + now, horizon_s=240)
         for share, found in below.items():
@@ -56,14 +56,14 @@ def test_what_is_declared_is_told_before_anything_is_seen() -> None:
 
 
 def test_arrivals_outweigh_what_is_declared_within_a_minute() -> None:
-    remembered = outlook.learn(outlook.empty(), [20] * 60, at=AT)
+    remembered = outlook.learn(outlook.empty(), [20] * 60, until=AT)
     found = look(remembered, prior=PRIOR)
     assert found.median == pytest.approx(20, rel=0.05)
     assert found.spread[0] < look(outlook.empty(), prior=PRIOR).spread[0]
 
 
 def test_steps_reach_the_horizon() -> None:
-    remembered = outlook.learn(outlook.empty(), [3] * 60, at=AT)
+    remembered = outlook.learn(outlook.empty(), [3] * 60, until=AT)
     found = outlook.outlook(remembered, at=AT, horizon_s=100, step_s=15)
     assert found is not None
     assert found.median.shape == found.spread.shape == found.path(1.0).shape == (7,)
@@ -93,7 +93,7 @@ def test_zeros_for_hours_and_then_demand() -> None:
     idle = watched(np.zeros(5 * 3600))
     found = look(idle)
     assert found.median.max() < 0.05
-    busy = outlook.learn(idle, [20] * 60, at=AT + 60)
+    busy = outlook.learn(idle, [20] * 60, until=AT + 60)
     after = look(busy, at=AT + 60)
     assert after.quantile(75, 0.5) > 10
     assert after.quantile(75, 0.99) > 20
@@ -126,7 +126,7 @@ def test_silence_since_the_last_seconds_widens() -> None:
 
 def test_unknown_seconds_are_not_taken_for_zero() -> None:
     gaps: list[int | None] = [None if second % 60 < 30 else 9 for second in range(1200)]
-    remembered = outlook.learn(outlook.empty(), gaps, at=AT)
+    remembered = outlook.learn(outlook.empty(), gaps, until=AT)
     assert look(remembered).median == pytest.approx(9, rel=0.05)
     assert remembered.observed_s == 600
 
@@ -164,7 +164,7 @@ def test_outlooks_of_hostile_counts_are_finite_and_ordered(ticks: list[list[int 
     remembered, at = outlook.empty(), AT
     for arrivals in ticks:
         at += gap
-        remembered = outlook.learn(remembered, arrivals, at=at)
+        remembered = outlook.learn(remembered, arrivals, until=at)
         found = look(remembered, at=at, prior=PRIOR, horizon_s=3600)
         assert np.isfinite(found.median).all()
         assert np.isfinite(found.spread).all()
