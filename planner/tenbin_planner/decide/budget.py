@@ -33,7 +33,7 @@ REPLICA_BUDGETS = 2.5
 """In a fleet of few, one replica earns its rent by saving so many error budgets of the usual demand."""
 PACE_S = 3 * 3600.0
 GAIN = 3.0
-TIGHT = 0.85
+TIGHT = 0.75
 FADING_S = 86_400.0
 CHEAPEST, DEAREST = 0.25, 3.0
 """Bounds of the second factor."""
