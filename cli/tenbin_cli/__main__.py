@@ -8,15 +8,18 @@ import typer
 from rich.console import Console
 from tenbin_spec.problems import TenbinError
 
-from tenbin_cli import backtest, check, load, local, profile, simulate, suite, validate
+from tenbin_cli import backtest, check, explain, load, local, menu, profile, simulate, status, suite, validate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(local.app, name="local")
 app.add_typer(profile.app, name="profile")
 app.command()(check.check)
 app.command("backtest")(backtest.backtest)
+app.command("explain")(explain.explain)
 app.command("load")(load.load)
+app.command("menu")(menu.menu)
 app.command("simulate")(simulate.simulate)
+app.command("status")(status.status)
 app.command("suite")(suite.suite)
 app.command("validate")(validate.validate)
 

@@ -110,6 +110,13 @@ _Json = Annotated[
 _Html = Annotated[
     pathlib.Path | None, typer.Option("--html", help="Write a page with tables and pictures that opens offline.")
 ]
+_Plans = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        "--plans",
+        help="Write the planner's plan of each tick of its first run, for `tenbin explain --plans`.",
+    ),
+]
 
 
 def backtest(
@@ -133,6 +140,7 @@ def backtest(
     jobs: _Jobs = 1,
     json: _Json = None,
     html: _Html = None,
+    plans: _Plans = None,
     schema: _Schema = False,
 ) -> None:
     """Replay traffic in virtual time under the planner and under what it is compared with: attainment and dollars.
@@ -166,11 +174,13 @@ def backtest(
         max_replicas=max_replicas,
         hourly_cap=hourly_cap,
     )
-    report = _run(asked, {"--json": json, "--html": html}, jobs)
+    report = _run(asked, {"--json": json, "--html": html, "--plans": plans}, jobs)
     is_piped = json == pathlib.Path("-")
     report.show(Console(highlight=False, stderr=is_piped))
     with refusals.as_usage_errors():
         _write(report, json, html)
+        if plans is not None:
+            _save("--plans", plans, "".join(f"{plan}\n" for made in report.results.made for plan in made.plans))
     raise typer.Exit(refusals.EXIT_FINDINGS if report.results.misses else 0)
 
 
@@ -183,6 +193,8 @@ def _run(asked: backtest_options.Asked, outputs: dict[str, pathlib.Path | None],
     began = time.perf_counter()
     with refusals.as_usage_errors(ValueError, WorkerDied):
         chosen = asked.chosen()
+        if outputs["--plans"] is not None and "tenbin" not in chosen:
+            raise refusals.UsageError("--plans keeps the planner's plans: --policies must name tenbin")
         for option, path in outputs.items():
             if path is not None and not path.absolute().parent.is_dir():
                 raise refusals.UsageError(f"{option} {path} cannot be written: there is no folder {path.parent}")
@@ -198,6 +210,7 @@ def _run(asked: backtest_options.Asked, outputs: dict[str, pathlib.Path | None],
                 chosen,
                 seeds=asked.seeds,
                 courses=outputs["--html"] is not None,
+                plans=outputs["--plans"] is not None,
                 workers=workers,
                 told=told,
                 done=done,

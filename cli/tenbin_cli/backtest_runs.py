@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from tenbin_planner import plan_view
 from tenbin_planner.backtest import jobs, policies, running, scores, tuning
 from tenbin_planner.backtest.policies import clairvoyant, rules, tenbin
 
@@ -35,6 +36,8 @@ class Made:
     setting: Mapping[str, Mapping[str, float]] | None = None
     """Parameters chosen in hindsight, by service."""
     course: Course | None = None
+    plans: Sequence[str] = ()
+    """The planner's plan of each tick as JSON, of the run that keeps them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,6 +107,7 @@ def run(
     *,
     seeds: int,
     courses: bool,
+    plans: bool,
     workers: jobs.Workers,
     told: jobs.Heard,
     done: jobs.Done,
@@ -115,6 +119,7 @@ def run(
         chosen: names of policies.
         seeds: how many of each, from 0 on.
         courses: whether to keep what the runs of the first seed were over time.
+        plans: whether to keep the planner's plan of each tick, of its first run.
         workers: what the work is spread over; the results are the same whatever their number.
         told: hears what each of these does.
         done: hears that a part is over.
@@ -128,7 +133,12 @@ def run(
     cells = _cells(traffic, seeds)
     explored = _explored(cells)
     exploring = [_exploring(cell, is_fixed="fixed" in chosen, courses=courses) for cell in explored]
-    singles = [_running(cell, policy, courses=courses) for cell in cells for policy in chosen if policy != "fixed"]
+    singles = [
+        _running(cell, policy, courses=courses, plans=plans and cell is cells[0])
+        for cell in cells
+        for policy in chosen
+        if policy != "fixed"
+    ]
     found = workers.run(cast("list[jobs.Job[Any]]", [*exploring, *singles]), told=told, done=done)
     by_key = {cell.key: baseline for cell, baseline in zip(explored, found, strict=False)}
     first = {cell.name: by_key[cell.key] for cell in reversed(explored)}
@@ -172,9 +182,11 @@ def _exploring(cell: _Cell, *, is_fixed: bool, courses: bool) -> jobs.Job[Baseli
     return jobs.Job(label=f"fixed · {_short(cell.name)}{at} · ", work=work)
 
 
-def _running(cell: _Cell, policy: str, *, courses: bool) -> jobs.Job[Made]:
+def _running(cell: _Cell, policy: str, *, courses: bool, plans: bool) -> jobs.Job[Made]:
     label = f"{policy} · {_short(cell.name)} · {cell.key[1]:g} s · seed {cell.seed}"
-    return jobs.Job(label=label, work=functools.partial(_made, cell, policy, courses=courses and cell.seed == 0))
+    return jobs.Job(
+        label=label, work=functools.partial(_made, cell, policy, courses=courses and cell.seed == 0, plans=plans)
+    )
 
 
 def _fixed(cell: _Cell, baseline: Baseline | None) -> Iterator[Made]:
@@ -196,8 +208,9 @@ def _short(name: str) -> str:
     return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…"
 
 
-def _made(cell: _Cell, policy: str, told: jobs.Told, *, courses: bool) -> Made:
-    found, choices = _run(policy, cell.given, cell.seed, told)
+def _made(cell: _Cell, policy: str, told: jobs.Told, *, courses: bool, plans: bool) -> Made:
+    kept: list[str] = []
+    found, choices = _run(policy, cell.given, cell.seed, told, kept if plans else None)
     return Made(
         policy=policy,
         traffic=cell.name,
@@ -206,14 +219,16 @@ def _made(cell: _Cell, policy: str, told: jobs.Told, *, courses: bool) -> Made:
         score=scores.score(found),
         setting=choices,
         course=backtest_baseline.course(found) if courses else None,
+        plans=kept,
     )
 
 
 def _run(
-    policy: str, cell: scenario.Scenario, seed: int, told: jobs.Told
+    policy: str, cell: scenario.Scenario, seed: int, told: jobs.Told, plans: list[str] | None
 ) -> tuple[running.Run, dict[str, dict[str, float]] | None]:
     if policy == tenbin.Tenbin.name:
-        planner = tenbin.Tenbin(cell.interval_s)
+        hears = None if plans is None else lambda tick: plans.append(plan_view.view(tick).model_dump_json())
+        planner = tenbin.Tenbin(cell.interval_s, hears=hears)
         return running.run(cell, planner, seed=seed, progress=lambda at, end: told("", at / end)), None
     if policy == clairvoyant.Clairvoyant.name:
         return clairvoyant.tuned(cell, seed=seed).run, None

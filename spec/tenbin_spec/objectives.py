@@ -112,3 +112,21 @@ def burn_rate(*, good: int, total: int, objective: Objective) -> float | None:
     if not 0 <= good <= total:
         raise ValueError(f"good must lie between 0 and total, not {good} of {total}")
     return None if total == 0 else (total - good) / total / float(objective.error_budget)
+
+
+def budget_left(*, good: int, total: int, objective: Objective) -> float | None:
+    """Return the share of a span's error budget that is left: 1 untouched, 0 spent, below 0 overspent.
+
+    Args:
+        good: good requests in the span.
+        total: all requests in it, shed and failed ones included.
+        objective: the class's objective.
+
+    Returns:
+        None without requests.
+
+    Raises:
+        ValueError: when not 0 <= good <= total.
+    """
+    rate = burn_rate(good=good, total=total, objective=objective)
+    return None if rate is None else 1 - rate

@@ -45,6 +45,8 @@ class ClassView(Frozen):
     attainment_1m: float | None
     attainment_window: float | None
     """Since the start of the window or of the record, whichever is later."""
+    budget_left: float | None
+    """Share of the error budget of `attainment_window` that is left: 1 untouched, 0 spent, below 0 overspent."""
     burn_rate_1m: float | None
     requests: int
     """Requests counted in `attainment_window`."""
@@ -52,6 +54,47 @@ class ClassView(Frozen):
     ttft_p99_ms: float | None
     tpot_p50_ms: float | None
     tpot_p99_ms: float | None
+
+
+class ForecastView(Frozen):
+    """Quantiles of the rate at one moment to come, in requests per second."""
+
+    ahead_s: float
+    p50: float
+    p90: float
+    p99: float
+
+
+class CandidateView(Frozen):
+    """A fleet that was weighed against others, over the horizon."""
+
+    replicas: int
+    hourly_usd: Usd | None
+    """Price of its replicas for an hour; None where one has no known price."""
+    attainment: float | None
+    """Share of requests that is expected to be good, all classes together; None where no request is expected."""
+    expected_misses: float
+    usd: float
+    """What it costs over the horizon, starts and stops included."""
+    misses_usd: float
+    """What its misses are worth; the fleet with the least `usd` + `misses_usd` is worth most."""
+    is_partial: bool
+    """Whether it was given up as too dear before all futures were played: it misses at least so many."""
+
+
+class ConsideredView(Frozen):
+    """What a service's fleet was chosen from."""
+
+    horizon_s: float
+    """Seconds over which futures were simulated: the lead time and a hold."""
+    requests: float
+    """Requests that are expected to come within it."""
+    miss_usd: float
+    """Price of the dearest miss."""
+    candidates: tuple[CandidateView, ...]
+    """By replicas."""
+    chosen: int
+    """Replicas of the one that is worth most, before caps and bounds."""
 
 
 class ServiceView(Frozen):
@@ -72,6 +115,15 @@ class ServiceView(Frozen):
     classes: dict[str, ClassView]
     reasons: tuple[ReasonView, ...]
     """Main reason first."""
+    input_tokens: float
+    output_tokens: float
+    """Means that are believed of prompts and answers."""
+    lead_s: dict[str, float]
+    """Seconds that a start is believed to take, median, by workload."""
+    forecast: tuple[ForecastView, ...]
+    """Now, and until what is asked for now would serve; empty without a signal."""
+    considered: ConsideredView | None
+    """None where no future could be simulated."""
 
 
 class PlanView(Frozen):
@@ -92,3 +144,10 @@ class PlanView(Frozen):
     hourly_usd: Usd
     """Price of the plan per hour."""
     hourly_cap_usd: Usd
+    month_usd: Usd
+    """Spent in this calendar month (UTC), as far as it was watched."""
+    monthly_cap_usd: Usd | None
+    notes: tuple[str, ...]
+    """What was noticed besides: counts that somebody else wrote, for example."""
+    ignored: tuple[str, ...]
+    """Numbers of the observation that cannot be used, and why."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tenbin_cli import backtest_options, backtest_svg
 from tenbin_cli.__main__ import app
+from tenbin_spec.plan import PlanView
 from typer.testing import CliRunner
 
 PROFILE = "simulated-l4-llama-3.1-8b-fp8-tp1-vllm-0.23"
@@ -316,3 +317,13 @@ def test_every_policy_has_a_colour_and_a_mark_of_its_own() -> None:
     drawn = [backtest_svg.mark(policy, 0, 0, "") for policy in backtest_options.POLICIES]
     assert len({re.search(r'd="([^"]*)"', mark)[1] for mark in drawn}) == len(drawn)  # type: ignore[index]
     assert len(set(backtest_svg.COLOURS.values())) == len(drawn)
+
+
+def test_plans_of_each_tick_are_kept_of_the_first_run(tmp_path: pathlib.Path) -> None:
+    kept = tmp_path / "plans.jsonl"
+    run("--policies", "tenbin", "--lead-time", "30,60", "--seeds", "2", "--plans", str(kept))
+    plans = [PlanView.model_validate_json(line) for line in kept.read_text().splitlines()]
+    assert [(plan.at - plans[0].at).total_seconds() for plan in plans] == [15.0 * tick for tick in range(32)]
+    assert any(plan.services[0].considered is not None for plan in plans)
+    refused = run("--policies", "fixed", "--plans", str(kept))
+    assert (refused.code, "--policies must name tenbin" in refused.errors) == (2, True)

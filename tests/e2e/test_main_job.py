@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.e2e import NAMESPACE, ROOT, Environment, eventually, is_ready
+from support.e2e import NAME, NAMESPACE, ROOT, Environment, eventually, is_ready
 from tenbin_spec.contract import LABEL_NAME, LABEL_POOL, NAME_PLANNER
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -88,6 +88,9 @@ def test_the_planner_scales_up_in_time_and_down_again(environment: Environment, 
     # Machines differ and the shape is steeper than the default one; far below this the planner was not in the loop.
     assert report["attainment"]["interactive"] >= 0.9, done.stdout
     assert (tmp_path / "report.svg").read_text().startswith("<?xml")
+    explained = environment.tenbin("explain", "--env", NAME, "--service", "chat")
+    assert "weighed over" in explained.stdout, explained.stdout
+    assert "ready / wanted" in environment.tenbin("status", "--env", NAME).stdout
 
 
 def test_a_new_slo_reaches_the_running_planner(environment: Environment, tmp_path: pathlib.Path) -> None:

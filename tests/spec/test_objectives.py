@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from support.stacks import objectives
-from tenbin_spec.objectives import Objective, Slo, burn_rate
+from tenbin_spec.objectives import Objective, Slo, budget_left, burn_rate
 
 TIMES = st.floats(min_value=0, max_value=1e9)
 
@@ -47,6 +47,13 @@ def test_burn_rate_of_one_spends_the_budget_exactly() -> None:
     assert burn_rate(good=990, total=1000, objective=objective) == pytest.approx(1.0)
     assert burn_rate(good=900, total=1000, objective=objective) == pytest.approx(10.0)
     assert burn_rate(good=0, total=0, objective=objective) is None
+
+
+def test_what_is_left_of_the_error_budget() -> None:
+    objective = Objective.model_validate({"target": "0.99", "ttft_ms": 1})
+    shares = [budget_left(good=good, total=1000, objective=objective) for good in (1000, 995, 990, 980)]
+    assert shares == pytest.approx([1.0, 0.5, 0.0, -1.0])
+    assert budget_left(good=0, total=0, objective=objective) is None
 
 
 @pytest.mark.parametrize(("good", "total"), [(-1, 5), (6, 5)])

@@ -15,7 +15,7 @@ from tenbin_planner.decide import memory as memories
 from tenbin_planner.decide.observation import Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tenbin_spec.document import Document
     from tenbin_spec.profiles import EngineProfile
@@ -42,9 +42,10 @@ class PlannerPorts:
 
     is_leader = True
 
-    def __init__(self, world: World) -> None:
-        """Take a world; a planner that had watched its history remembers it."""
+    def __init__(self, world: World, hears: Callable[[ports.Tick], object] | None = None) -> None:
+        """Take a world, and who hears of each tick; a planner that had watched the world's history remembers it."""
         self._world = world
+        self._hears = hears
         self._memory = remembered(world.scenario)
         self._said: dict[str, tuple[int, str]] = {}
         self.reasons: list[Reasoned] = []
@@ -97,6 +98,8 @@ class PlannerPorts:
     def record(self, tick: ports.Tick) -> None:
         """Take note of what is wanted and why, where it changes."""
         plan = tick.plan
+        if self._hears is not None:
+            self._hears(tick)
         for service in plan.services:
             because = service.because[0]
             self._say(service.name, service.planned, because.reason, because.detail)

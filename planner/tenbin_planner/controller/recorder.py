@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tenbin_planner.controller import plan_view
+from tenbin_planner import plan_view
 from tenbin_planner.decide import drain
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ The recipe, one step per module:
     judging       the fleet that is worth most                     sharing   short money goes where it saves most
     allocate      keep, give up and buy over pools                 limits    pools, and caps in dollars per hour
     closures      pools that give no nodes are left alone          drain     who is to go, gently: from plan to orders
-    explain       every number's reason                            memory    what the next decision takes from this one
+    explain       every number's reason                            considered  what was weighed, on which forecast
+    memory        what the next decision takes from this one
 
 Where no future can be simulated, `need` and `hold` size the fleet by its capacity in steady state.
 
@@ -25,6 +26,7 @@ Where no future can be simulated, `need` and `hold` size the fleet by its capaci
 from __future__ import annotations
 
 import dataclasses
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tenbin_spec.pools import CapacityType
@@ -34,6 +36,7 @@ from tenbin_planner.decide import (
     assess,
     capacity,
     closures,
+    considered,
     explain,
     judging,
     leads,
@@ -49,11 +52,11 @@ from tenbin_planner.decide.recipe import FULL, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from decimal import Decimal
 
     from tenbin_spec.document import Document
 
     from tenbin_planner.decide.assess import Assessment
+    from tenbin_planner.decide.leads import LeadBelief
     from tenbin_planner.decide.memory import Memory
     from tenbin_planner.decide.observation import Observation, WorkloadState
 
@@ -107,7 +110,7 @@ def decide(
     seen = [judging.judge(document, item, memory=memory, beliefs=beliefs, recipe=recipe) for item in seen]
     seen = judging.share(seen, ledger)
     given = allocate.allocate([item.demand for item in seen], ledger)
-    plan = _plan(document, observation, seen, given, ledger=ledger, reader=reader, memory=memory)
+    plan = _plan(document, observation, seen, given, ledger=ledger, reader=reader, memory=memory, beliefs=beliefs)
     services = {item.service: item.memory for item in seen}
     return Decision(plan=plan, memory=dataclasses.replace(memory, at=observation.at, services=services))
 
@@ -235,12 +238,13 @@ def _plan(
     ledger: Ledger,
     reader: signals.Reader,
     memory: Memory,
+    beliefs: Mapping[str, LeadBelief],
 ) -> Plan:
     services, workloads = [], []
     for service in seen:
         allocation = given[service.service]
         reasons = explain.service(document, service, allocation)
-        services.append(_service(service, allocation, reasons))
+        services.append(_service(service, allocation, reasons, beliefs))
         workloads += [
             PlannedWorkload(
                 name=item.name,
@@ -259,17 +263,25 @@ def _plan(
         workloads=tuple(workloads),
         hourly_usd=ledger.hourly_usd(),
         hourly_cap_usd=document.cost.hourly_usd,
+        month_usd=Decimal(repr(round(memory.spending.of(spending.STACK).month_usd, 4))),
+        monthly_cap_usd=document.cost.monthly_usd,
         notes=tuple(explain.notes(seen, memory)),
         ignored=tuple(reader.ignored),
     )
 
 
-def _service(seen: Assessment, given: allocate.Allocation, reasons: tuple[Because, ...]) -> PlannedService:
+def _service(
+    seen: Assessment,
+    given: allocate.Allocation,
+    reasons: tuple[Because, ...],
+    beliefs: Mapping[str, LeadBelief],
+) -> PlannedService:
     needed, known = seen.needed, seen.capacity
     demand = seen.signals.demand
     count = known.replicas_for(seen.demand.buy_rps) if known else 0
     if seen.judged is not None:
         count = seen.judged.count
+    input_tokens, output_tokens = considered.lengths(seen)
     return PlannedService(
         name=seen.service,
         requests_per_second=float(seen.outlook.median[0]) if seen.outlook is not None else None,
@@ -280,6 +292,11 @@ def _service(seen: Assessment, given: allocate.Allocation, reasons: tuple[Becaus
         needed=given.total if needed is None else max(count, seen.demand.least),
         planned=given.total,
         because=reasons,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        lead_s={item.name: beliefs[item.name].median_s for item in seen.workloads},
+        forecast=considered.forecast(seen),
+        considered=considered.considered(seen),
     )
 
 

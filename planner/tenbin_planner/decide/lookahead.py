@@ -68,6 +68,21 @@ class Setting:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Weighed:
+    """A fleet that was simulated."""
+
+    count: int
+    usd: float
+    """What it costs over the horizon."""
+    misses: float
+    """Requests that are expected to miss over the horizon."""
+    worth_usd: float
+    """What these are worth."""
+    is_partial: bool
+    """Whether it was given up as too dear before all futures were played: it misses at least so many."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Judged:
     """The fleet that is worth most, and what was thought of on the way."""
 
@@ -84,6 +99,9 @@ class Judged:
     """Fleets that were simulated."""
     miss_usd: float
     """Price of the dearest miss."""
+    horizon_s: float
+    weighed: tuple[Weighed, ...]
+    """All that were simulated, by count."""
     is_spare: bool
     """Whether one replica fewer would be worth more, had a stop lost nothing but its answers' time."""
 
@@ -131,6 +149,17 @@ class Search:
             judged=len(self._known),
             saved_misses=None if count == current or base is None else base.misses - found.misses,
             miss_usd=max(self._setting.miss_usd.values()),
+            horizon_s=self._setting.horizon_s,
+            weighed=tuple(
+                Weighed(
+                    count=number,
+                    usd=item.usd,
+                    misses=item.misses,
+                    worth_usd=item.worth,
+                    is_partial=math.isinf(item.total),
+                )
+                for number, item in sorted(self._known.items())
+            ),
             is_spare=self._is_spare,
         )
 

@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tenbin_spec.reasons import Reason
     from tenbin_spec.services import Role
 
@@ -37,6 +39,49 @@ class PlannedWorkload:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ForecastPoint:
+    """Quantiles of the rate at one moment to come, in requests per second."""
+
+    ahead_s: float
+    p50_rps: float
+    p90_rps: float
+    p99_rps: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A fleet that was weighed against others."""
+
+    replicas: int
+    hourly_usd: Decimal | None
+    """Price of its replicas for an hour; None where one has no known price."""
+    usd: float
+    """What it costs over the horizon, starts and stops included."""
+    misses: float
+    """Requests that are expected to miss over the horizon."""
+    misses_usd: float
+    """What these are worth."""
+    is_partial: bool
+    """Whether it was given up as too dear before all futures were played: it misses at least so many."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Considered:
+    """What a service's fleet was chosen from."""
+
+    horizon_s: float
+    """Seconds over which futures were simulated: the lead time and a hold."""
+    requests: float
+    """Requests that are expected to come within it."""
+    miss_usd: float
+    """Price of the dearest miss."""
+    candidates: tuple[Candidate, ...]
+    """By replicas."""
+    chosen: int
+    """Replicas of the one that is worth most, before caps and bounds."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PlannedService:
     """A service's demand, what it needs and what it gets."""
 
@@ -55,6 +100,15 @@ class PlannedService:
     planned: int
     because: tuple[Because, ...]
     """Main reason first."""
+    input_tokens: float
+    output_tokens: float
+    """Means that are believed of prompts and answers."""
+    lead_s: Mapping[str, float]
+    """Seconds that a start is believed to take, median, by workload."""
+    forecast: tuple[ForecastPoint, ...]
+    """Now, and until what is asked for now would serve; empty without a signal."""
+    considered: Considered | None
+    """None where no future could be simulated."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,6 +136,9 @@ class Plan:
     hourly_usd: Decimal
     """Price of the wanted replicas for an hour."""
     hourly_cap_usd: Decimal
+    month_usd: Decimal
+    """Spent in this calendar month (UTC), as far as it was watched."""
+    monthly_cap_usd: Decimal | None
     notes: tuple[str, ...]
     """What was noticed besides: counts that somebody else wrote, for example."""
     ignored: tuple[Ignored, ...]

@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from support import planning
 from support.planning import SPOT
 from support.virtual_world import World
-from tenbin_planner import ports
-from tenbin_planner.controller import events, http, plan_view
+from tenbin_planner import plan_view, ports
+from tenbin_planner.controller import events, http
 from tenbin_planner.controller.documents import Documents
 from tenbin_planner.controller.metrics import Metrics
 from tenbin_planner.controller.recorder import ClusterRecorder

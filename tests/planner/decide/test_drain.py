@@ -30,6 +30,8 @@ def orders(state: WorkloadState, wanted: int) -> tuple[drain.Order, ...]:
         workloads=(planned,),
         hourly_usd=Decimal(0),
         hourly_cap_usd=Decimal(1),
+        month_usd=Decimal(0),
+        monthly_cap_usd=None,
         notes=(),
         ignored=(),
     )

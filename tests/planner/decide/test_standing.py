@@ -19,7 +19,16 @@ VIEW = View(
     miss_usd=0.001,
 )
 JUDGED = lookahead.Judged(
-    count=5, misses=1.0, requests=100.0, usd=1.0, saved_misses=None, judged=2, miss_usd=0.001, is_spare=False
+    count=5,
+    misses=1.0,
+    requests=100.0,
+    usd=1.0,
+    saved_misses=None,
+    judged=2,
+    miss_usd=0.001,
+    horizon_s=60.0,
+    weighed=(),
+    is_spare=False,
 )
 STANDING = Standing(at=1000.0, view=VIEW, judged=JUDGED)
 

@@ -9,8 +9,9 @@ from tenbin_planner.backtest import planner_ports
 from tenbin_planner.decide.recipe import FULL, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
+    from tenbin_planner import ports
     from tenbin_planner.backtest.scenario import Scenario
     from tenbin_planner.backtest.world import World
 
@@ -20,15 +21,19 @@ class Tenbin:
 
     name = "tenbin"
 
-    def __init__(self, interval_s: float, recipe: Recipe = FULL) -> None:
+    def __init__(
+        self, interval_s: float, recipe: Recipe = FULL, hears: Callable[[ports.Tick], object] | None = None
+    ) -> None:
         """Begin.
 
         Args:
             interval_s: seconds between two ticks, as the agreement has it.
             recipe: parts of the decision in use.
+            hears: hears of each tick.
         """
         self.interval_s = interval_s
         self._recipe = recipe
+        self._hears = hears
         self.ports: planner_ports.PlannerPorts | None = None
         """Its ports, from its first tick on."""
         self._loop: loop.Loop | None = None
@@ -44,7 +49,7 @@ class Tenbin:
             Exception: what a step of the loop failed with: in virtual time no step may.
         """
         if self._loop is None or self.ports is None:
-            self.ports = own = planner_ports.PlannerPorts(world)
+            self.ports = own = planner_ports.PlannerPorts(world, self._hears)
             self._loop = loop.Loop(
                 observer=own,
                 modeller=own,

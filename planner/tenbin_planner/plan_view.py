@@ -1,18 +1,27 @@
-"""What `/plan` shows of a tick."""
+"""What is shown of a tick: under `/plan`, and of each tick of a back-test."""
 
 from __future__ import annotations
 
 import datetime
 from typing import TYPE_CHECKING
 
-from tenbin_spec.objectives import burn_rate
-from tenbin_spec.plan import ClassView, PlanView, ReasonView, ServiceView, WorkloadView
+from tenbin_spec.objectives import budget_left, burn_rate
+from tenbin_spec.plan import (
+    CandidateView,
+    ClassView,
+    ConsideredView,
+    ForecastView,
+    PlanView,
+    ReasonView,
+    ServiceView,
+    WorkloadView,
+)
 
 from tenbin_planner.decide.observation import Phase, WorkloadState
 
 if TYPE_CHECKING:
     from tenbin_planner import ports
-    from tenbin_planner.decide.plan import Because, PlannedService, PlannedWorkload
+    from tenbin_planner.decide.plan import Because, Considered, PlannedService, PlannedWorkload
     from tenbin_planner.demand import Quantiles
 
 
@@ -31,6 +40,10 @@ def view(tick: ports.Tick) -> PlanView:
         workloads=tuple(_workload(tick, workload) for workload in plan.workloads),
         hourly_usd=plan.hourly_usd,
         hourly_cap_usd=plan.hourly_cap_usd,
+        month_usd=plan.month_usd,
+        monthly_cap_usd=plan.monthly_cap_usd,
+        notes=plan.notes,
+        ignored=tuple(str(item) for item in plan.ignored),
     )
 
 
@@ -46,6 +59,35 @@ def _service(tick: ports.Tick, service: PlannedService) -> ServiceView:
         planned=service.planned,
         classes=_classes(tick, service.name),
         reasons=tuple(_reason(because) for because in service.because),
+        input_tokens=service.input_tokens,
+        output_tokens=service.output_tokens,
+        lead_s=dict(service.lead_s),
+        forecast=tuple(
+            ForecastView(ahead_s=item.ahead_s, p50=item.p50_rps, p90=item.p90_rps, p99=item.p99_rps)
+            for item in service.forecast
+        ),
+        considered=None if service.considered is None else _considered(service.considered),
+    )
+
+
+def _considered(found: Considered) -> ConsideredView:
+    return ConsideredView(
+        horizon_s=found.horizon_s,
+        requests=found.requests,
+        miss_usd=found.miss_usd,
+        candidates=tuple(
+            CandidateView(
+                replicas=item.replicas,
+                hourly_usd=item.hourly_usd,
+                attainment=1 - min(item.misses / found.requests, 1.0) if found.requests > 0 else None,
+                expected_misses=item.misses,
+                usd=item.usd,
+                misses_usd=item.misses_usd,
+                is_partial=item.is_partial,
+            )
+            for item in found.candidates
+        ),
+        chosen=found.chosen,
     )
 
 
@@ -61,6 +103,7 @@ def _classes(tick: ports.Tick, service: str) -> dict[str, ClassView]:
             target=objective.target,
             attainment_1m=minute.share,
             attainment_window=seen.cumulative.share,
+            budget_left=budget_left(good=seen.cumulative.good, total=seen.cumulative.total, objective=objective),
             burn_rate_1m=burn_rate(good=minute.good, total=minute.total, objective=objective),
             requests=seen.cumulative.total,
             ttft_p50_ms=_p50(seen.ttft_ms),
