@@ -18,6 +18,7 @@ from tenbin._layout import network_policy
 from tenbin.accelerator_pool import AcceleratorPool
 from tenbin.gateway import Gateway
 from tenbin.model_service import ModelService
+from tenbin.observability import Observability
 from tenbin.picker import Picker
 from tenbin.planner import Planner
 from tenbin.shapes import (
@@ -80,9 +81,11 @@ class Platform(pulumi.ComponentResource):
             pulumi.log.warn(str(finding), resource=self)
         parts = _Parts(self, name, args, stack)
         parts.pools()
-        planner = parts.planner(document.document_of(stack, pulumi.get_stack(), tuple(map(str, found))).to_json())
+        text = document.document_of(stack, pulumi.get_stack(), tuple(map(str, found))).to_json()
+        planner = parts.planner(text)
         gateway = parts.gateway(planner)
         parts.services(planner)
+        parts.monitoring(text)
         self.namespace = parts.namespace
         self.gateway_url, self.planner_url = gateway.url, planner.url
         self.hourly_usd = pulumi.Output.from_input(_texts(capped))
@@ -178,6 +181,16 @@ class _Parts:
                     "planned": planned,
                     "observability": self._observability,
                 },
+                self._opts,
+            )
+
+    def monitoring(self, text: str) -> None:
+        """Build alerts and a dashboard, where they are wanted."""
+        kind = self._stack.observability.monitoring
+        if kind != "off":
+            Observability(
+                f"{self._name}-observability",
+                {"document": text, "namespace": self.namespace, "scrape": kind},
                 self._opts,
             )
 

@@ -201,3 +201,6 @@ class ObservabilityConfig(TypedDict):
 
     scrape_annotations: NotRequired[bool]
     """Put `prometheus.io/*` annotations on pods."""
+    monitoring: NotRequired[str]
+    """Alerts from the objectives and a dashboard: `off` (default), `annotations` as files in ConfigMaps,
+    `prometheus-operator` as its objects, with what it is to scrape."""

@@ -67,6 +67,9 @@ class Observability(Frozen):
 
     scrape_annotations: Annotated[bool, Field(strict=True)] = True
     """Put `prometheus.io/*` annotations on pods."""
+    monitoring: Literal["off", "annotations", "prometheus-operator"] = "off"
+    """Alerts from the objectives and a dashboard: `annotations` as files in ConfigMaps, `prometheus-operator` as its
+    objects, with what it is to scrape."""
 
 
 class Stack(Frozen):

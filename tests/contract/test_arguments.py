@@ -14,7 +14,7 @@ import pulumi
 import pydantic
 import pytest
 import tenbin
-from tenbin import parsing, shapes
+from tenbin import observability, parsing, shapes
 from tenbin_spec import cost_cap, engines, objectives, pools, services, stack, workload
 
 PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
@@ -38,6 +38,7 @@ PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (tenbin.AcceleratorPoolArgs, parsing.PoolArguments),
     (tenbin.GatewayArgs, parsing.GatewayArguments),
     (tenbin.ModelServiceArgs, parsing.ServiceArguments),
+    (tenbin.ObservabilityArgs, observability.ObservabilityArguments),
     (tenbin.PickerArgs, parsing.PickerArguments),
     (tenbin.PlannerArgs, parsing.PlannerArguments),
     (tenbin.PlatformArgs, stack.Stack),

@@ -1,7 +1,8 @@
-"""The planner's HTTP side: `/plan`, `/healthz`, `/readyz` and `/metrics`."""
+"""The planner's HTTP side: a page for people under `/`, and `/plan`, `/healthz`, `/readyz` and `/metrics`."""
 
 from __future__ import annotations
 
+import importlib.resources
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
     from tenbin_planner.controller.metrics import Metrics
     from tenbin_planner.controller.recorder import ClusterRecorder
+
+
+_ONLY_ITSELF = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+"""The page loads nothing from elsewhere."""
 
 
 async def serve(
@@ -30,6 +35,11 @@ async def serve(
     Raises:
         OSError: when the address cannot be bound.
     """
+    status_page = importlib.resources.files(__package__).joinpath("status_page.html").read_text(encoding="utf-8")
+
+    async def people(_request: web.Request) -> web.Response:
+        headers = {"content-security-policy": _ONLY_ITSELF, "cache-control": "no-store"}
+        return web.Response(text=status_page, content_type="text/html", headers=headers)
 
     async def plan(_request: web.Request) -> web.Response:
         if recorder.last_view is None:
@@ -48,7 +58,13 @@ async def serve(
 
     app = web.Application()
     app.add_routes(
-        [web.get("/plan", plan), web.get("/healthz", healthy), web.get("/readyz", ready), web.get("/metrics", page)]
+        [
+            web.get("/", people),
+            web.get("/plan", plan),
+            web.get("/healthz", healthy),
+            web.get("/readyz", ready),
+            web.get("/metrics", page),
+        ]
     )
     return await listening.listen_http(app, host, port)
 

@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from tenbin_planner.decide.observation import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tenbin_planner import ports
     from tenbin_planner.decide.plan import PlannedService
+    from tenbin_planner.demand import Attainment
 
 _WORKLOAD = ("service", "role", "pool", "workload")
 _PHASES = (Phase.READY, Phase.STARTING, Phase.DRAINING, Phase.TERMINATING, Phase.LOST)
+_LATE_S = 60.0
+"""A forecast that comes due later than this after its moment is not judged: the rate has moved on."""
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 
 
@@ -30,11 +35,15 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"tenbin_planner_{name}", text, labels, registry=registry)
 
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"tenbin_planner_{name}", text, labels, registry=registry)
+
         self._registry = registry
         self._wanted = gauge("replicas_wanted", "Replicas that the plan wants, with its reason.", *_WORKLOAD, "reason")
         self._replicas = gauge("replicas", "Replicas that exist, by what they do.", *_WORKLOAD, "phase")
         self._usd = gauge("plan_hourly_usd", "Price of the plan in US dollars per hour.")
         self._cap = gauge("cap_hourly_usd", "Cost cap in US dollars per hour.")
+        self._month = gauge("month_usd", "US dollars spent in this calendar month (UTC), as far as it was watched.")
         self._rate = gauge("requests_per_second", "Requests per second at the gateway, smoothed.", "service")
         self._forecast = gauge(
             "forecast_requests_per_second", "Requests per second that are planned for, a lead time ahead.", "service"
@@ -46,8 +55,8 @@ class Metrics:
         self._waiting = gauge("requests_waiting", "Requests that wait in engines.", "service")
         self._reason = gauge("reason_info", "1 for each reason that holds for a service now.", "service", "reason")
         self._attainment = gauge("attainment_ratio", "Share of good requests, last minute.", "service", "class")
-        self._requests = gauge("judged_requests", "Requests judged since the planner started.", "service", "class")
-        self._good = gauge("good_requests", "Good requests since the planner started.", "service", "class")
+        self._judged = Judged()
+        registry.register(self._judged)
         self._blind = gauge("gateway_blind", "1 when no gateway was heard lately, else 0.")
         self._leader = gauge("leader", "1 when this planner leads, else 0.")
         self._dry_run = gauge("dry_run", "1 when this planner changes nothing, else 0.")
@@ -64,13 +73,13 @@ class Metrics:
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=registry,
         )
-        self._failures = Counter(
-            "tenbin_planner_step_failures",
-            "Steps that failed and are tried again.",
-            ("step", "error"),
-            registry=registry,
+        self._failures = counter("step_failures", "Steps that failed and are tried again.", "step", "error")
+        self._orders = counter("orders", "Orders carried out.", "kind")
+        self._due = counter("forecasts_due", "Forecasts of a rate whose moment has come.", "service")
+        self._exceeded = counter(
+            "forecasts_exceeded", "Of forecasts_due, those whose 90 % quantile lay below the rate.", "service"
         )
-        self._orders = Counter("tenbin_planner_orders", "Orders carried out.", ("kind",), registry=registry)
+        self._forecasts = Forecasts()
 
     def page(self) -> bytes:
         """Return the metrics in the text format."""
@@ -91,6 +100,7 @@ class Metrics:
         plan, scene = tick.plan, tick.scene
         self._usd.set(float(plan.hourly_usd))
         self._cap.set(float(plan.hourly_cap_usd))
+        self._month.set(float(plan.month_usd))
         self._blind.set(scene.observation.gateway.is_blind)
         self._dry_run.set(tick.is_dry_run)
         self._document.clear()
@@ -104,6 +114,7 @@ class Metrics:
         self._record_workloads(tick)
         for service in plan.services:
             self._record_service(service)
+            self._record_forecast(service, plan.at)
         self._record_reasons(tick)
         self._record_attainment(tick)
 
@@ -128,6 +139,11 @@ class Metrics:
         ):
             _set(gauge, value, service.name)
 
+    def _record_forecast(self, service: PlannedService, at: float) -> None:
+        due, exceeded = self._forecasts.judge(service, at)
+        self._due.labels(service.name).inc(due)
+        self._exceeded.labels(service.name).inc(exceeded)
+
     def _record_reasons(self, tick: ports.Tick) -> None:
         self._reason.clear()
         for service in tick.plan.services:
@@ -137,8 +153,55 @@ class Metrics:
     def _record_attainment(self, tick: ports.Tick) -> None:
         for (service, name), seen in tick.scene.observation.gateway.classes.items():
             _set(self._attainment, seen.last_minute.share, service, name)
-            self._requests.labels(service, name).set(seen.cumulative.total)
-            self._good.labels(service, name).set(seen.cumulative.good)
+        self._judged.classes = {key: seen.cumulative for key, seen in tick.scene.observation.gateway.classes.items()}
+
+
+class Judged(Collector):
+    """Counts of requests that are kept elsewhere, as the counters that they are: they fall to 0 with the process."""
+
+    def __init__(self) -> None:
+        self.classes: Mapping[tuple[str, str], Attainment] = {}
+        """By service and class."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the two families, as the registry asks for them."""
+        labels = ("service", "class")
+        judged = CounterMetricFamily(
+            "tenbin_planner_judged_requests", "Requests judged by their class's objective.", labels=labels
+        )
+        good = CounterMetricFamily(
+            "tenbin_planner_good_requests", "Requests that kept their class's objective.", labels=labels
+        )
+        for key, count in self.classes.items():
+            judged.add_metric(key, count.total)
+            good.add_metric(key, count.good)
+        yield from (judged, good)
+
+
+class Forecasts:
+    """Forecasts that wait for their moment, to be held against the rate that came."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[tuple[float, float]]] = {}
+
+    def judge(self, service: PlannedService, at: float) -> tuple[int, int]:
+        """Take the farthest forecast of a service, and judge those whose moment has come.
+
+        Args:
+            service: of a plan, with its rate now and its forecast.
+            at: seconds of the planner's clock.
+
+        Returns:
+            Forecasts that came due, and those whose 90 % quantile lay below the rate. Without a rate none is judged.
+        """
+        waiting = self._waiting.setdefault(service.name, [])
+        rate = service.requests_per_second
+        due = [p90 for moment, p90 in waiting if at - _LATE_S <= moment <= at]
+        self._waiting[service.name] = [item for item in waiting if item[0] > at]
+        if service.forecast:
+            farthest = max(service.forecast, key=lambda point: point.ahead_s)
+            self._waiting[service.name].append((at + farthest.ahead_s, farthest.p90_rps))
+        return (0, 0) if rate is None else (len(due), sum(rate > p90 for p90 in due))
 
 
 def _set(gauge: Gauge, value: float | None, *labels: str) -> None:

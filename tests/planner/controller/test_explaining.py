@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.resources
 import json
+import re
 from typing import Any
 
 import httpx
@@ -156,5 +158,17 @@ async def test_http_serves_plan_health_readiness_and_metrics(ticks: list[ports.T
         assert (await get("/healthz")).text == "the loop stands still\n"
         assert (await get("/readyz")).text == "ok\n"
         assert "version=0.0.4" in (await get("/metrics")).headers["content-type"]
+        page = await get("/")
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in page.headers["content-security-policy"]
     finally:
         await runner.cleanup()
+
+
+def test_the_page_for_people_shows_what_a_plan_has_and_loads_nothing_from_elsewhere(ticks: list[ports.Tick]) -> None:
+    page = importlib.resources.files("tenbin_planner.controller").joinpath("status_page.html").read_text()
+    assert set(re.findall(r"https?://[^\"]*", page)) <= {"http://www.w3.org/2000/svg"}
+    asked = set(re.findall(r"\b(?:item|plan|service|found|last|seen)\.([a-z]+(?:_[a-z0-9]+)+)", page))
+    plan = json.dumps(json.loads(plan_view.view(ticks[-1]).model_dump_json()))
+    assert len(asked) > 20
+    assert {name for name in asked if f'"{name}":' not in plan} == set()
