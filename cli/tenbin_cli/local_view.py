@@ -98,7 +98,8 @@ def _next_steps(found: Status) -> Text:
     which, option = ("", "") if local else (f" ENV={found.environment}", f" --env {found.environment}")
     steps = [
         ("send traffic and watch the planner scale", f"make load{which}"),
-        ("the plan, with a reason for each number", f"curl {found.planner_url}/plan"),
+        ("the plan, with a reason for each number", f".venv/bin/tenbin explain{option}"),
+        ("the same at a glance, in place", f".venv/bin/tenbin status{option} --watch"),
         ("what runs", f"make status{which}"),
         (
             "try a change of the stack file",

@@ -62,7 +62,8 @@ class ClusterObserver:
         deployments, pods = await asyncio.gather(self._cluster.engine_deployments(), self._cluster.engine_pods())
         states = [pod_states.read(item, server_time=pods.server_time) for item in pods.items]
         known = [state for state in states if state is not None and state.service in document.services]
-        scraped = await self._scraper.scrape(_targets(document, known))
+        targets, unreadable = _targets(document, known)
+        scraped = {**unreadable, **await self._scraper.scrape(targets)}
         now = self._clock.now()
         self._learn(known, scraped, at=now)
         observation = Observation(
@@ -136,17 +137,23 @@ class ClusterObserver:
         )
 
 
-def _targets(document: Document, states: list[PodState]) -> list[Target]:
-    """Return the engines that can be read: those that are ready, also while they drain."""
-    return [
-        Target(
-            pod=state.name,
-            host=state.host,
-            port=state.port,
-            adapter=ADAPTERS[document.services[state.service].engine],
-        )
-        for state in states
-        if state.phase in (Phase.READY, Phase.DRAINING)
-        and state.host is not None
-        and document.services[state.service].engine in ADAPTERS
-    ]
+def _targets(document: Document, states: list[PodState]) -> tuple[list[Target], dict[str, Absent]]:
+    """Return the engines that are to be read: those that are ready, also while they drain.
+
+    Returns:
+        Engines that can be read, and by pod why each other one cannot.
+    """
+    targets: list[Target] = []
+    unreadable: dict[str, Absent] = {}
+    for state in states:
+        if state.phase not in (Phase.READY, Phase.DRAINING):
+            continue
+        engine = document.services[state.service].engine
+        adapter = ADAPTERS.get(engine)
+        if adapter is None:
+            unreadable[state.name] = Absent(why=f"no metrics adapter for engine {engine}")
+        elif state.host is None:
+            unreadable[state.name] = Absent(why="no address")
+        else:
+            targets.append(Target(pod=state.name, host=state.host, port=adapter.port or state.port, adapter=adapter))
+    return targets, unreadable

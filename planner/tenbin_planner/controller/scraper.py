@@ -55,6 +55,8 @@ class Scraper:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
         self._limit = asyncio.Semaphore(AT_ONCE)
+        self._worked: dict[str, str] = {}
+        """Path at which each engine last had a page, by pod."""
 
     async def scrape(self, targets: Iterable[Target]) -> Mapping[str, Scraped | Absent]:
         """Read all targets.
@@ -64,13 +66,14 @@ class Scraper:
         """
         listed = list(targets)
         results = await asyncio.gather(*(self._scrape_one(target) for target in listed))
+        pods = {target.pod for target in listed}
+        self._worked = {pod: path for pod, path in self._worked.items() if pod in pods}
         return {target.pod: result for target, result in zip(listed, results, strict=True)}
 
     async def _scrape_one(self, target: Target) -> Scraped | Absent:
-        url = f"http://{target.host}:{target.port}{target.adapter.path}"
         try:
             async with self._limit, asyncio.timeout(TIMEOUT_S):
-                page = await self._page(url)
+                page = await self._first_page(target)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             return Absent(why=f"{type(error).__name__}: {error}".rstrip(": "))
         values = metrics_page.read(page, target.adapter)
@@ -84,13 +87,24 @@ class Scraper:
             ),
         )
 
-    async def _page(self, url: str) -> str:
-        async with self._session.get(url, allow_redirects=False) as response:
-            if response.status != 200:
-                raise ValueError(f"status {response.status}")
-            content = bytearray()
-            async for chunk in response.content.iter_any():
-                content += chunk
-                if len(content) > MOST_BYTES:
-                    raise ValueError(f"more than {MOST_BYTES} bytes")
-            return content.decode("utf-8", "replace")
+    async def _first_page(self, target: Target) -> str:
+        """Return the page at the first path that has one; all paths together have the time of one engine."""
+        problems = []
+        for path in sorted(target.adapter.paths, key=lambda path: path != self._worked.get(target.pod)):
+            url = f"http://{target.host}:{target.port}{path}"
+            async with self._session.get(url, allow_redirects=False) as response:
+                if response.status == 200:
+                    page = await _text(response)
+                    self._worked[target.pod] = path
+                    return page
+                problems.append(f"status {response.status} at {path}")
+        raise ValueError(", ".join(problems))
+
+
+async def _text(response: aiohttp.ClientResponse) -> str:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES} bytes")
+    return content.decode("utf-8", "replace")

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from support import addresses
 from tenbin_planner.controller import scraper
-from tenbin_planner.controller.adapters import VLLM
+from tenbin_planner.controller.adapters import NIM, TENSORRT_LLM, VLLM
 from tenbin_planner.decide.observation import Absent
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 @contextlib.asynccontextmanager
-async def engine(handler: Handler) -> AsyncIterator[int]:
+async def engine(handler: Handler, path: str = "/metrics") -> AsyncIterator[int]:
     app = web.Application()
-    app.add_routes([web.get("/metrics", handler)])
+    app.add_routes([web.get(path, handler)])
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -85,7 +85,7 @@ async def test_an_error_status_is_no_page() -> None:
         return web.Response(status=500, text="vllm:num_requests_running 3\n")
 
     async with engine(broken) as port:
-        assert await scrape(port) == [Absent(why="ValueError: status 500")]
+        assert await scrape(port) == [Absent(why="ValueError: status 500 at /metrics")]
 
 
 async def test_a_closed_port_is_absent() -> None:
@@ -103,3 +103,66 @@ async def test_bytes_that_are_no_text_say_nothing() -> None:
         [found] = await scrape(port)
     assert isinstance(found, scraper.Scraped)
     assert found.reading.running is None
+
+
+@pytest.mark.parametrize("path", ["/v1/metrics", "/metrics"])
+async def test_the_path_that_worked_last_is_tried_first(path: str) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        is_there = request.path == path
+        return web.Response(text="num_requests_running 3\n") if is_there else web.Response(status=404)
+
+    async with engine(answer, "/{path:.*}") as port, aiohttp.ClientSession() as session:
+        target = scraper.Target(pod="p", host="127.0.0.1", port=port, adapter=NIM)
+        reader = scraper.Scraper(session)
+        for _ in range(3):
+            found = await reader.scrape([target])
+            assert isinstance(found["p"], scraper.Scraped)
+            assert found["p"].reading.running == 3.0
+        assert asked == [*NIM.paths[: NIM.paths.index(path)], path, path, path]
+        await reader.scrape([])
+        asked.clear()
+        await reader.scrape([target])
+        assert asked[0] == NIM.paths[0], "a pod that was gone is forgotten"
+
+
+async def test_an_engine_without_a_page_at_any_path_says_where_it_was_sought() -> None:
+    async def none(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=404)
+
+    async with engine(none) as port, aiohttp.ClientSession() as session:
+        target = scraper.Target(pod="p", host="127.0.0.1", port=port, adapter=NIM)
+        found = await scraper.Scraper(session).scrape([target])
+    assert found["p"] == Absent(why="ValueError: status 404 at /v1/metrics, status 404 at /metrics")
+
+
+async def test_a_hanging_engine_is_not_asked_at_its_next_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scraper, "TIMEOUT_S", 0.2)
+    asked: list[str] = []
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with engine(hang, "/{path:.*}") as port, aiohttp.ClientSession() as session:
+        target = scraper.Target(pod="p", host="127.0.0.1", port=port, adapter=NIM)
+        found = await scraper.Scraper(session).scrape([target])
+    assert found["p"] == Absent(why="TimeoutError")
+    assert asked == ["/v1/metrics"]
+
+
+async def test_statistics_that_are_gone_once_read_are_left_alone() -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return web.Response(text="trtllm_num_requests_running 2\n")
+
+    async with engine(answer, "/{path:.*}") as port, aiohttp.ClientSession() as session:
+        target = scraper.Target(pod="p", host="127.0.0.1", port=port, adapter=TENSORRT_LLM)
+        found = await scraper.Scraper(session).scrape([target])
+    assert isinstance(found["p"], scraper.Scraped)
+    assert asked == ["/prometheus/metrics"]

@@ -1,0 +1,122 @@
+"""What the observer says of engines that it cannot read."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+from support import planning
+from support.planning import NOW, SPOT
+from tenbin_planner import demand
+from tenbin_planner.controller import observer
+from tenbin_planner.controller.adapters import VLLM
+from tenbin_planner.controller.cluster import Listed
+from tenbin_planner.controller.documents import Documents
+from tenbin_planner.controller.scraper import Counters, Scraped, Target
+from tenbin_planner.decide.observation import Absent, EngineReading, Observation, ReplicaState
+from tenbin_spec import contract
+from tenbin_spec.engines import EngineKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+READING = EngineReading(running=3.0, waiting=0.0, kv_usage=0.5)
+NOTHING = Counters(input_tokens=None, output_tokens=None, finished=None, generated=None)
+
+
+class Cluster:
+    """An API server with one workload and its pods."""
+
+    def __init__(self, *pods: dict[str, object]) -> None:
+        self._pods = list(pods)
+
+    async def config_map(self, _name: str) -> Mapping[str, str]:
+        return {contract.DOCUMENT_KEY: planning.document().model_dump_json()}
+
+    async def engine_deployments(self) -> list[dict[str, object]]:
+        return [{"metadata": {"name": SPOT}, "spec": {"replicas": len(self._pods)}}]
+
+    async def engine_pods(self) -> Listed:
+        return Listed(items=self._pods, server_time=NOW)
+
+
+class Store:
+    """A store without memory."""
+
+    async def kept_document(self) -> None:
+        return None
+
+
+class Scraper:
+    """Reads every engine that it is given."""
+
+    def __init__(self) -> None:
+        self.targets: list[Target] = []
+
+    async def scrape(self, targets: Iterable[Target]) -> Mapping[str, Scraped | Absent]:
+        self.targets = list(targets)
+        return {target.pod: Scraped(reading=READING, counters=NOTHING) for target in self.targets}
+
+
+class Clock:
+    """A clock that stands still."""
+
+    def now(self) -> float:
+        return NOW
+
+
+def pod(name: str, *, address: str | None = "10.0.0.7", ready: bool = True) -> dict[str, object]:
+    labels = {"tenbin.dev/service": "chat", "tenbin.dev/role": "serve", "tenbin.dev/pool": "l4-spot"}
+    return {
+        "metadata": {"name": name, "uid": name, "labels": labels},
+        "spec": {"nodeName": "n", "containers": [{"name": "engine"}]},
+        "status": {
+            "phase": "Running",
+            "podIP": address,
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+        },
+    }
+
+
+async def observe(*pods: dict[str, object]) -> tuple[observer.ClusterObserver, Scraper, Mapping[str, ReplicaState]]:
+    scraper = Scraper()
+    seeing = observer.ClusterObserver(
+        cluster=Cluster(*pods),  # type: ignore[arg-type]
+        documents=Documents(),
+        store=Store(),  # type: ignore[arg-type]
+        scraper=scraper,  # type: ignore[arg-type]
+        log=demand.DemandLog(),
+        clock=Clock(),
+    )
+    seen: Observation = (await seeing.observe()).observation
+    return seeing, scraper, {replica.name: replica for replica in seen.workloads[SPOT].replicas}
+
+
+async def test_a_ready_engine_is_read_at_its_address() -> None:
+    seeing, scraper, replicas = await observe(pod("a"))
+    assert scraper.targets == [Target(pod="a", host="10.0.0.7", port=8000, adapter=VLLM)]
+    assert replicas["a"].engine == READING
+    assert seeing.engines_unread == {}
+
+
+async def test_a_table_may_name_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = dataclasses.replace(VLLM, port=9090)
+    monkeypatch.setattr(observer, "ADAPTERS", {EngineKind.SIMULATED: table})
+    _, scraper, _ = await observe(pod("a"))
+    assert scraper.targets == [Target(pod="a", host="10.0.0.7", port=9090, adapter=table)]
+
+
+async def test_an_engine_without_adapter_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observer, "ADAPTERS", {})
+    seeing, scraper, replicas = await observe(pod("a"), pod("b", ready=False))
+    assert scraper.targets == []
+    assert replicas["a"].engine == Absent(why="no metrics adapter for engine simulated")
+    assert replicas["b"].engine == Absent(why="not ready")
+    assert seeing.engines_unread == {"a": "no metrics adapter for engine simulated"}
+
+
+async def test_a_ready_engine_without_address_says_so() -> None:
+    seeing, _, replicas = await observe(pod("a", address=None))
+    assert replicas["a"].engine == Absent(why="no address")
+    assert seeing.engines_unread == {"a": "no address"}
