@@ -28,6 +28,11 @@ RESOURCE_GPU = "nvidia.com/gpu"
 
 ANNOTATION_DRAINING = f"{API_GROUP}/draining"
 """Set to `true` by the planner on a pod that is about to be removed; the picker takes it out of the endpoints."""
+ANNOTATION_PAUSED = f"{API_GROUP}/paused"
+"""`true` on a workload: the planner leaves its count and its pods alone."""
+ANNOTATION_REPLICAS_MIN = f"{API_GROUP}/replicas-min"
+ANNOTATION_REPLICAS_MAX = f"{API_GROUP}/replicas-max"
+"""On a workload: bounds of its count that a person sets for a while, within those of the agreement."""
 ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 CONTAINER_ENGINE = "engine"

@@ -42,5 +42,7 @@ class Reason(enum.StrEnum):
     """No engine profile for a pool: its replicas cannot be counted on, so none are bought there."""
     PRICE_UNKNOWN = "price-unknown"
     """No price for a pool: the cost cap cannot be kept there, so none are bought there."""
+    BY_HAND = "by-hand"
+    """A person paused the workload or bounded its count, by annotations on it."""
     STUCK_PENDING = "stuck-pending"
     """A replica has been pending for longer than its pool's lead time allows, so another pool is tried."""

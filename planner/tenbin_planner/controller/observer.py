@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tenbin_spec import contract
 
 from tenbin_planner import ports
-from tenbin_planner.controller import pod_states
+from tenbin_planner.controller import by_hand, pod_states
 from tenbin_planner.controller.adapters import ADAPTERS
 from tenbin_planner.controller.lengths import LengthTracker
 from tenbin_planner.controller.scraper import Scraped, Target
@@ -109,12 +109,17 @@ class ClusterObserver:
         at: float,
     ) -> dict[str, WorkloadState]:
         told = {item["metadata"]["name"]: item.get("spec", {}).get("replicas", 1) for item in deployments}
+        hands = {
+            item["metadata"]["name"]: by_hand.read(item["metadata"]["name"], item["metadata"].get("annotations") or {})
+            for item in deployments
+        }
         draining = {state.uid for state in states if state.phase is Phase.DRAINING}
         self._draining_since = {uid: self._draining_since.get(uid, at) for uid in draining}
         return {
             item.name: WorkloadState(
                 name=item.name,
                 wanted=told[item.name],
+                by_hand=hands[item.name],
                 replicas=tuple(
                     self._replica(state, scraped, at=at)
                     for state in sorted(states, key=lambda state: state.name)

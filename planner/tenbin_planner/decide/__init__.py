@@ -51,7 +51,7 @@ from tenbin_planner.decide.plan import Because, Plan, PlannedService, PlannedWor
 from tenbin_planner.decide.recipe import FULL, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tenbin_spec.document import Document
 
@@ -252,7 +252,7 @@ def _plan(
                 role=item.role,
                 pool=item.pool,
                 hourly_usd=item.hourly_usd,
-                wanted=allocation.wanted[item.name] + ledger.lost(item.name),
+                wanted=_wanted(item.name, service, allocation, observation, ledger),
                 because=explain.workload(document, service, item, allocation, reasons),
             )
             for item in service.workloads
@@ -265,9 +265,24 @@ def _plan(
         hourly_cap_usd=document.cost.hourly_usd,
         month_usd=Decimal(repr(round(memory.spending.of(spending.STACK).month_usd, 4))),
         monthly_cap_usd=document.cost.monthly_usd,
-        notes=tuple(explain.notes(seen, memory)),
+        notes=(*explain.notes(seen, memory), *_problems(observation, seen)),
         ignored=tuple(reader.ignored),
     )
+
+
+def _wanted(name: str, seen: Assessment, given: allocate.Allocation, observation: Observation, ledger: Ledger) -> int:
+    """Return the replicas that the cluster is to be told; of a paused workload those that it is told now."""
+    state = observation.workloads.get(name)
+    if state is not None and state.by_hand.is_paused and name in seen.counts:
+        return seen.counts[name].told
+    return given.wanted[name] + ledger.lost(name)
+
+
+def _problems(observation: Observation, seen: Sequence[Assessment]) -> Iterator[str]:
+    for service in seen:
+        for item in service.workloads:
+            state = observation.workloads.get(item.name)
+            yield from () if state is None else state.by_hand.problems
 
 
 def _service(

@@ -88,7 +88,7 @@ def _keep(demand: Demanded) -> Allocation:
     wanted = {option.name: min(option.current, option.max_replicas) for option in demand.options}
     due = dict.fromkeys(wanted, 0)
     for option in sorted(demand.options, key=lambda item: item.dearness, reverse=True):
-        while wanted[option.name] > due[option.name] and _is_surplus(demand, wanted, due, option):
+        while wanted[option.name] > max(due[option.name], option.floor) and _is_surplus(demand, wanted, due, option):
             if _is_firm_floor(demand, wanted, option):
                 break
             if sum(wanted.values()) > demand.most or _is_spared(demand, wanted, option):
@@ -141,10 +141,17 @@ def _buy_one(demand: Demanded, allocation: Allocation, ledger: Ledger) -> bool:
     """Buy one replica on the cheapest pool that takes it; tell whether the service may want another one."""
     enough = carried(demand.options, allocation.wanted, at_edge=True) >= demand.buy_rps
     lacks_firm = _firm(demand, allocation.wanted) < demand.least_firm
-    if allocation.total >= demand.least and enough and not lacks_firm:
+    unmet = [option for option in demand.options if allocation.wanted[option.name] < option.floor]
+    if allocation.total >= demand.least and enough and not lacks_firm and not unmet:
         return False
     if allocation.total >= demand.most:
         _bite(allocation, Reason.MAXIMUM)
+        return False
+    for option in unmet:
+        if _refusal(option, allocation, ledger) is None:
+            _add(option, allocation, ledger)
+            return True
+    if allocation.total >= demand.least and enough and not lacks_firm:
         return False
     refusals = []
     for option in sorted(
@@ -172,6 +179,7 @@ _WEIGHT = (
     Reason.PRICE_UNKNOWN,
     Reason.PROFILE_UNKNOWN,
     Reason.NO_SIGNAL,
+    Reason.BY_HAND,
 )
 """Refusals of pools, the one that says most about a service first."""
 
@@ -207,7 +215,7 @@ def _move_one(demand: Demanded, allocation: Allocation, ledger: Ledger) -> None:
         return
     ordered = sorted(demand.options, key=lambda item: item.dearness)
     for dear in reversed(ordered):
-        if allocation.wanted[dear.name] == 0 or not dear.is_counted:
+        if allocation.wanted[dear.name] <= dear.floor or not dear.is_counted:
             continue
         for cheap in ordered:
             if cheap.dearness >= dear.dearness or not _pays(cheap, dear):

@@ -10,7 +10,7 @@ from tenbin_spec.pools import CapacityType
 from tenbin_spec.reasons import Reason
 
 from tenbin_planner.decide import ahead, answers, budget, capacity, hold, need, outlook, replicas, rungs, signals, spot
-from tenbin_planner.decide.observation import Absent
+from tenbin_planner.decide.observation import Absent, ByHand
 from tenbin_planner.decide.options import Demanded, Option
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def assess(
         remembered = dataclasses.replace(remembered, needs=needs)
     is_warm = remembered.demand.observed_s >= max(lead_s, WARM_AFTER_S)
     buy, keep = _rates(agreed, seen, needed, remembered, is_warm=is_warm, is_known=known is not None, hold_s=hold_s)
+    hands = {name: state.by_hand for name, state in observation.workloads.items()}
     options = tuple(
         _option(
             document,
@@ -109,6 +110,7 @@ def assess(
             capacities.get(item.name) if item.profile is not None else None,
             counts.get(item.name),
             memory,
+            by_hand=hands.get(item.name, ByHand()),
             lead_s=lead_s,
             is_closed=memory.workload(item.name).closed_until > observation.at,
             rank=None if recipe.pool_choice else index,
@@ -284,6 +286,7 @@ def _option(
     counted: replicas.Counts | None,
     memory: Memory,
     *,
+    by_hand: ByHand,
     lead_s: float,
     is_closed: bool,
     rank: int | None,
@@ -298,6 +301,10 @@ def _option(
     elif counted.stuck or is_closed:
         closed = Reason.STUCK_PENDING
     counted = counted or replicas.NONE
+    most = item.max_replicas if by_hand.most is None else min(item.max_replicas, by_hand.most)
+    floor = min(by_hand.least, most)
+    if by_hand.is_paused:
+        closed, floor, most = closed or Reason.BY_HAND, counted.current, counted.current
     is_spot = document.pools[item.pool].capacity_type is CapacityType.SPOT
     risk = spot.belief(memory.spot, item.pool).expected_cost_factor(lead_s) if is_spot else 1.0
     return Option(
@@ -306,7 +313,8 @@ def _option(
         accelerators=item.accelerators,
         hourly_usd=item.hourly_usd,
         capacity=known,
-        max_replicas=item.max_replicas,
+        max_replicas=most,
+        floor=floor,
         closed=closed,
         current=counted.current,
         ready=counted.ready,

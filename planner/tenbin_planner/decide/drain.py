@@ -61,13 +61,13 @@ def orders(plan: Plan, observation: Observation) -> tuple[Order, ...]:
     """Return what brings the cluster nearer to the plan; nothing when it is there.
 
     Taking back comes first and marks last, so that a failure half-way never leaves fewer replicas than planned. A
-    workload whose count cannot be believed is left alone.
+    workload that is paused, or whose count cannot be believed, is left alone.
     """
     found: list[Order] = []
     for planned in plan.workloads:
         raw = observation.workloads.get(planned.name)
         state = None if raw is None else signals.workload(raw, signals.Reader())
-        if state is not None:
+        if state is not None and not state.by_hand.is_paused:
             found += _orders(state, planned.wanted)
     rank = {Unmark: 0, Scale: 1, Mark: 2}
     return tuple(sorted(found, key=lambda order: (rank[type(order)], dataclasses.astuple(order))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tenbin_spec.contract import ANNOTATION_PAUSED, ANNOTATION_REPLICAS_MAX, ANNOTATION_REPLICAS_MIN
 from tenbin_spec.quantities import money_text
 from tenbin_spec.reasons import Reason
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 UNKNOWN = {
     Reason.PROFILE_UNKNOWN: "no engine profile is known for this pool, so nothing is bought here",
     Reason.PRICE_UNKNOWN: "the price of this pool is unknown, so nothing is bought here",
+    Reason.BY_HAND: "its workloads are paused by hand",
     Reason.NO_SIGNAL: "the cluster has no such workload, so nothing can be bought here",
 }
 
@@ -58,6 +60,15 @@ def workload(
     if given.moved and item.name in given.moved:
         dear, cheap = given.moved
         return Because(reason=Reason.CHEAPER_POOL, detail=f"one replica moves from {dear} to {cheap}, which costs less")
+    if option.closed is Reason.BY_HAND:
+        return Because(
+            reason=Reason.BY_HAND, detail=f"paused: what runs stays until the annotation {ANNOTATION_PAUSED} is gone"
+        )
+    if option.floor and wanted == option.floor:
+        return Because(reason=Reason.BY_HAND, detail=f"{ANNOTATION_REPLICAS_MIN} asks for {option.floor} or more")
+    if wanted == option.max_replicas < item.max_replicas:
+        text = f"{ANNOTATION_REPLICAS_MAX} allows {option.max_replicas} at most"
+        return Because(reason=Reason.BY_HAND, detail=text)
     if option.closed is not None and option.closed is not Reason.STUCK_PENDING:
         return Because(reason=option.closed, detail=UNKNOWN[option.closed])
     if option.closed is Reason.STUCK_PENDING:

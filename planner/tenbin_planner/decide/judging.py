@@ -71,7 +71,7 @@ def judge(
     if look is None:
         return seen
     current, most = ladder.current, min(seen.demand.most, ladder.most)
-    least = max(seen.demand.least, seen.demand.least_firm)
+    least = max(seen.demand.least, seen.demand.least_firm, ladder.least)
     if _is_idle(seen):
         most = least
     judged = look.search.best(current, least=max(least, 0 if seen.is_warm else min(current, most)), most=most)

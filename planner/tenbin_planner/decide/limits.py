@@ -132,7 +132,7 @@ class Ledger:
     ) -> None:
         """Take one replica from the service with the most replicas above its minimum, from its dearest pool.
 
-        Lost replicas go first: the count no longer makes up for them.
+        Lost replicas go first: the count no longer makes up for them. Those that a person has set go last.
         """
         names = [option.name for demand in demands for option in demand.options if pool in (None, option.pool)]
         lost = next((name for name in sorted(names) if self._lost[name]), None)
@@ -149,9 +149,10 @@ class Ledger:
                 and (pool == option.pool if pool is not None else bool(option.hourly_usd))
             ]
             if options:
-                dearest = max(options, key=lambda option: option.dearness)
-                candidates.append((allocation.total - demand.least, demand.service, dearest.name))
-        _, service, name = max(candidates)
+                free = [option for option in options if allocation.wanted[option.name] > option.floor]
+                dearest = max(free or options, key=lambda option: option.dearness)
+                candidates.append((bool(free), allocation.total - demand.least, demand.service, dearest.name))
+        _, _, service, name = max(candidates)
         allocation = given[service]
         allocation.wanted[name] -= 1
         self._wanted[name] -= 1

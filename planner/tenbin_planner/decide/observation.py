@@ -62,6 +62,19 @@ class ReplicaState:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ByHand:
+    """What a person has said of a workload's count, for a while."""
+
+    is_paused: bool = False
+    """Its count and its replicas are left alone."""
+    least: int = 0
+    most: int | None = None
+    """None: as the agreement says."""
+    problems: tuple[str, ...] = ()
+    """What was said and cannot be followed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WorkloadState:
     """One workload of the cluster."""
 
@@ -69,6 +82,7 @@ class WorkloadState:
     wanted: int
     """Replicas that the cluster is told to run."""
     replicas: tuple[ReplicaState, ...]
+    by_hand: ByHand = dataclasses.field(default_factory=ByHand)
 
     def count(self, *phases: Phase) -> int:
         """Return the number of replicas in these phases."""

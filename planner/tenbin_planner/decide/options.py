@@ -25,6 +25,8 @@ class Option:
     hourly_usd: Decimal | None
     capacity: FleetCapacity | None
     max_replicas: int
+    floor: int
+    """Replicas that stay or come here whatever the need, as a person has set it."""
     closed: Reason | None
     """Why nothing is bought here; None when it is open."""
     current: int

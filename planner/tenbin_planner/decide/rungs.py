@@ -29,17 +29,22 @@ class Ladder:
         return sum(option.current for option in self.options)
 
     @property
+    def least(self) -> int:
+        """The lowest rung: what a person has set."""
+        return sum(option.floor for option in self.options)
+
+    @property
     def most(self) -> int:
         """The highest rung: all that runs and all that open pools hold."""
         return sum(_room(option) for option in self.options)
 
     def rung(self, count: int) -> dict[str, int]:
         """Return the replicas by workload of a fleet of so many."""
-        counts = {option.name: option.current for option in self.options}
+        counts = {option.name: max(option.current, option.floor) for option in self.options}
         ordered = sorted(self.options, key=lambda option: option.dearness)
-        while sum(counts.values()) > max(count, 0):
+        while sum(counts.values()) > max(count, self.least):
             counts[_dearest(ordered, counts, self.least_firm).name] -= 1
-        missing = count - sum(counts.values())
+        missing = max(0, count - sum(counts.values()))
         firm = sum(counts[option.name] for option in self.options if not option.is_spot)
         for only_firm in (True, False):
             for option in ordered:
@@ -55,12 +60,13 @@ class Ladder:
 
 def _room(option: Option) -> int:
     """Return the most replicas of an option: none are bought where it is closed."""
-    return option.current if option.closed is not None else max(option.current, option.max_replicas)
+    most = option.current if option.closed is not None else max(option.current, option.max_replicas)
+    return max(most, option.floor)
 
 
 def _dearest(ordered: Sequence[Option], counts: Mapping[str, int], least_firm: int) -> Option:
     """Return the option whose replica goes next: the dearest; the floor off spot goes last."""
     firm = sum(counts[option.name] for option in ordered if not option.is_spot)
-    held = [option for option in ordered if counts[option.name] > 0]
+    held = [option for option in ordered if counts[option.name] > option.floor]
     free = [option for option in held if option.is_spot or firm > least_firm] or held
     return max(free, key=lambda option: option.dearness)

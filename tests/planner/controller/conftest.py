@@ -74,6 +74,12 @@ class Api:
         patch = {"spec": {"replicas": replicas}}
         self.client._call("PATCH", f"{_APPS}/deployments/{name}/scale", json=patch, headers=_MERGE)
 
+    def annotate_deployment(self, name: str, **annotations: str | None) -> None:
+        """Annotate as a person would; None takes an annotation off."""
+        named = {f"tenbin.dev/{key.replace('_', '-')}": value for key, value in annotations.items()}
+        patch = {"metadata": {"annotations": named}}
+        self.client._call("PATCH", f"{_APPS}/deployments/{name}", json=patch, headers=_MERGE)
+
     def pods(self, workload: str) -> list[dict[str, Any]]:
         selector = f"tenbin.dev/pool={workload.removeprefix('chat-serve-')}"
         found = self.client.get(f"{_CORE}/pods", labelSelector=selector)["items"]

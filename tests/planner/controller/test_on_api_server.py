@@ -292,6 +292,21 @@ def test_counts_of_somebody_else_are_reported_and_kept_while_nothing_is_known(ap
     assert notes == [f"{ON_DEMAND} is set to 2 by somebody else; this planner asked for 0"]
 
 
+def test_a_person_pauses_bounds_and_resumes_a_workload(api: Api, planner: Planner) -> None:
+    api.put_document(GOOD.to_json())
+    planner.start()
+    until(lambda: api.told(SPOT) == 1)
+    api.annotate_deployment(ON_DEMAND, replicas_min="2")
+    until(lambda: api.told(ON_DEMAND) == 2)
+    api.annotate_deployment(ON_DEMAND, paused="true", replicas_min=None, replicas_max="0")
+    planner.wait_for_ticks(3)
+    assert api.told(ON_DEMAND) == 2
+    api.annotate_deployment(ON_DEMAND, paused=None)
+    until(lambda: api.told(ON_DEMAND) == 0)
+    api.annotate_deployment(ON_DEMAND, replicas_max="none")
+    until(lambda: (plan := planner.plan()) and "replicas-max is 'none'" in " ".join(plan["notes"]))
+
+
 def test_of_two_planners_one_writes_and_is_ready(api: Api, planner: Planner) -> None:
     api.put_document(GOOD.to_json())
     planner.start(identity="planner-1")

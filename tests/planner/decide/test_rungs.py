@@ -22,6 +22,7 @@ def option(name: str, usd: str, **changes: Any) -> Option:
         "capacity": TEN_PER_REPLICA,
         "max_replicas": 4,
         "closed": None,
+        "floor": 0,
         "current": 0,
         "ready": 0,
     }
@@ -61,3 +62,12 @@ def test_a_rung_has_so_many_replicas_as_there_can_be(count: int, spot: int, firm
     ladder = Ladder(options=options, least_firm=least_firm)
     assert sum(ladder.rung(count).values()) == min(count, ladder.most)
     assert all(0 <= n <= 4 for n in ladder.rung(count).values())
+
+
+def test_no_rung_is_below_what_a_person_has_set() -> None:
+    options = option("cheap", "1", current=2), option("dear", "5", floor=1)
+    found = Ladder(options=options, least_firm=0)
+    assert found.least == 1
+    assert found.rung(0) == {"cheap": 0, "dear": 1}
+    assert found.rung(2) == {"cheap": 1, "dear": 1}
+    assert found.rung(4) == {"cheap": 3, "dear": 1}
