@@ -220,6 +220,8 @@ def _move_one(demand: Demanded, allocation: Allocation, ledger: Ledger) -> None:
         for cheap in ordered:
             if cheap.dearness >= dear.dearness or not _pays(cheap, dear):
                 break
+            if cheap.is_spot and _is_firm_floor(demand, allocation.wanted, dear):
+                continue
             if _refusal(cheap, allocation, ledger) is None:
                 _add(cheap, allocation, ledger)
                 allocation.moved = (dear.name, cheap.name)

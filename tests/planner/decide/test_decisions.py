@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from support import planning
 from support.planning import ON_DEMAND, SPOT, observe, ready, replica, warm, workload
 from tenbin_planner import decide
-from tenbin_planner.decide import memory
+from tenbin_planner.decide import drain, memory
 from tenbin_planner.decide.observation import Phase
 
 if TYPE_CHECKING:
@@ -283,6 +283,13 @@ def test_a_lost_replica_is_made_up_for() -> None:
 def test_a_draining_replica_is_taken_back_before_another_is_bought() -> None:
     draining = workload(ON_DEMAND, replica("d", Phase.DRAINING))
     assert wanted(plan(observe(ready(SPOT, 1), draining, rate=11))) == (1, 1)
+
+
+def test_what_must_not_be_on_spot_does_not_move_there() -> None:
+    agreed = planning.document(services={"chat": planning.service(replicas={"min": 1, "max": 8, "on_demand_min": 1})})
+    seen = observe(ready(SPOT, 0), ready(ON_DEMAND, 1), rate=5)
+    found = plan(seen, warm(needed_rps=5), agreed=agreed)
+    assert (wanted(found), drain.orders(found, seen)) == ((0, 1), ())
 
 
 def test_a_replica_moves_to_a_cheaper_pool_make_before_break() -> None:
