@@ -55,7 +55,7 @@ test-fast: sync ## Run the tests that need no cluster
 	@$(PYTEST) -n auto --dist loadfile -m "not e2e" --ignore tests/local
 
 check: sync ## Lint, types, import borders, wheels
-	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && $(RUN) lint-imports && $(RUN) python tests/packaging/wheels.py && $(RUN) python tests/packaging/wheels.py
+	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && $(RUN) lint-imports && $(RUN) python tests/packaging/wheels.py
 
 format: sync ## Format the sources
 	@$(RUN) ruff check --fix-only --quiet && $(RUN) ruff format

@@ -60,6 +60,11 @@ PLAN: dict[str, Any] = {
             "planned": 1,
             "classes": {},
             "reasons": [{"code": "steady", "detail": "one replica does"}],
+            "input_tokens": 100.0,
+            "output_tokens": 11.0,
+            "lead_s": {"chat-serve-l4-spot": 90.0},
+            "forecast": [{"ahead_s": 0.0, "p50": 3.0, "p90": 4.0, "p99": 5.0}],
+            "considered": None,
         }
     ],
     "workloads": [
@@ -78,6 +83,10 @@ PLAN: dict[str, Any] = {
     ],
     "hourly_usd": "0.36",
     "hourly_cap_usd": "4.00",
+    "month_usd": "12.50",
+    "monthly_cap_usd": None,
+    "notes": [],
+    "ignored": [],
 }
 """A plan as the planner serves it."""
 

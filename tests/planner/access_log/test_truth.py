@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.gateway import COMPLETIONS, FIRST_TOKEN_S, Engine, Gateway, event
@@ -13,8 +13,27 @@ from support.waiting import PATIENCE_S, until_async
 from tenbin_planner import demand
 from tenbin_spec import contract
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 CLOCKS_MS = 0.01
 """The finest that Envoy tells is a microsecond."""
+
+
+@contextlib.asynccontextmanager
+async def probed(gateway: Gateway) -> AsyncIterator[None]:
+    """Ask a gateway again and again whether it is ready, as its node does."""
+
+    async def ask() -> None:
+        while True:
+            await gateway.is_ready()
+            await asyncio.sleep(0.2)
+
+    asking = asyncio.create_task(ask())
+    try:
+        yield
+    finally:
+        asking.cancel()
 
 
 async def test_time_to_first_token_is_the_first_byte_of_the_body() -> None:
@@ -72,7 +91,11 @@ async def test_an_answer_in_one_piece_has_no_time_per_token() -> None:
 
 
 async def test_a_request_is_seen_when_it_comes_and_until_it_ends() -> None:
-    async with Engine(tokens=2, held=asyncio.Event()) as engine, Gateway(endpoints={"chat": [engine]}) as gateway:
+    async with (
+        Engine(tokens=2, held=asyncio.Event()) as engine,
+        Gateway(endpoints={"chat": [engine]}) as gateway,
+        probed(gateway),
+    ):
         # The second in which the gateway was first heard is not known as a whole.
         await until_async(lambda: len(gateway.seen("batch").arrivals) > 0)
         stream = asyncio.create_task(gateway.post(headers={contract.HEADER_CLASS: "batch"}))
