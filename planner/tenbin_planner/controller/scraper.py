@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 1.5
 MOST_BYTES = 2 * 1024 * 1024
 AT_ONCE = 32
+_HEADERS = {"Accept": "text/plain;version=0.0.4", "Accept-Encoding": "identity"}
+"""Prometheus' Python client, which vLLM serves its page with, compresses for anybody who does not forbid it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,7 @@ class Scraper:
         problems = []
         for path in sorted(target.adapter.paths, key=lambda path: path != self._worked.get(target.pod)):
             url = f"http://{target.host}:{target.port}{path}"
-            async with self._session.get(url, allow_redirects=False) as response:
+            async with self._session.get(url, headers=_HEADERS, allow_redirects=False) as response:
                 if response.status == 200:
                     page = await _text(response)
                     self._worked[target.pod] = path
@@ -102,6 +104,9 @@ class Scraper:
 
 
 async def _text(response: aiohttp.ClientResponse) -> str:
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        raise ValueError(f"compressed with {encoding}, which was not asked for")
     content = bytearray()
     async for chunk in response.content.iter_any():
         content += chunk

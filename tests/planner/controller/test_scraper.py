@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 from typing import TYPE_CHECKING
 
 import aiohttp
+import prometheus_client
 import pytest
 from aiohttp import web
 from support import addresses
@@ -42,7 +44,7 @@ async def scrape(*ports: int) -> list[scraper.Scraped | Absent]:
     targets = [
         scraper.Target(pod=f"p{index}", host="127.0.0.1", port=port, adapter=VLLM) for index, port in enumerate(ports)
     ]
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
         found = await scraper.Scraper(session).scrape(targets)
     return [found[target.pod] for target in targets]
 
@@ -78,6 +80,30 @@ async def test_a_flood_is_cut_off() -> None:
 
     async with engine(flood) as port:
         assert await scrape(port) == [Absent(why="ValueError: more than 2097152 bytes")]
+
+
+async def test_a_page_of_prometheus_own_client_is_read_as_it_is() -> None:
+    registry = prometheus_client.CollectorRegistry()
+    prometheus_client.Gauge("vllm:num_requests_running", "Requests.", registry=registry).set(7)
+    server, thread = prometheus_client.start_http_server(0, "127.0.0.1", registry)
+    try:
+        [found] = await scrape(server.server_port)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert isinstance(found, scraper.Scraped)
+    assert found.reading.running == 7.0
+
+
+async def test_a_compressed_page_says_so() -> None:
+    async def compressed(_request: web.Request) -> web.StreamResponse:
+        page = gzip.compress(b"vllm:num_requests_running 3\n")
+        return web.Response(body=page, headers={"Content-Encoding": "gzip"})
+
+    async with engine(compressed) as port:
+        [found] = await scrape(port)
+    assert found == Absent(why="ValueError: compressed with gzip, which was not asked for")
 
 
 async def test_an_error_status_is_no_page() -> None:
