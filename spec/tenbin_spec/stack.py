@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from tenbin_spec import catalogue
+from tenbin_spec import catalogue, contract
 from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.engines import EngineKind, Image
 from tenbin_spec.pools import Pool
@@ -151,7 +151,16 @@ def _fit_problems(
 ) -> list[Problem]:
     instance = catalogue.instances().get(str(pool.get("instance_type")))
     parallel = engine.get("tensor_parallel", 1)
-    if instance is None or not isinstance(parallel, int) or parallel <= instance.accelerators:
+    if instance is None:
+        return []
+    accelerator = catalogue.accelerators()[instance.accelerator]
+    if accelerator.resource != contract.RESOURCE_GPU:
+        message = (
+            f"{name!r} has {instance.accelerator} accelerators ({accelerator.resource}), on which no engine kind runs."
+            f" Allowed: a pool of {contract.RESOURCE_GPU}"
+        )
+        return [_problem(place, message)]
+    if not isinstance(parallel, int) or parallel <= instance.accelerators:
         return []
     message = (
         f"{name!r} has {instance.accelerators} accelerators per node, tensor_parallel is {parallel}."

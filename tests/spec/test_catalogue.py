@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tenbin_spec import catalogue
+from tenbin_spec.catalogue import Architecture
 from tenbin_spec.pools import Pool
 
 
@@ -11,6 +12,27 @@ def test_every_instance_has_a_known_accelerator() -> None:
         name for name, item in catalogue.instances().items() if item.accelerator not in catalogue.accelerators()
     }
     assert strangers == set()
+
+
+def test_every_instance_is_whole_and_of_a_plausible_size() -> None:
+    for name, item in catalogue.instances().items():
+        assert min(item.accelerators, item.vcpu, item.memory_gib, item.network_mbps, item.network_cards) > 0, name
+        assert item.network_cards - item.efa_interfaces in {0, 1}, f"{name}: at most the first card goes without EFA"
+        assert item.vcpu >= 4 * item.accelerators, name
+        assert item.architecture is (Architecture.ARM64 if name.startswith("g5g.") else Architecture.AMD64), name
+
+
+def test_efa_cards_leave_out_a_first_card_without_efa() -> None:
+    cards = {name: item.efa_cards for name, item in catalogue.instances().items()}
+    assert cards["g6.xlarge"] == range(1, 1)
+    assert (cards["p5.48xlarge"], cards["p6-b300.48xlarge"]) == (range(32), range(1, 17))
+
+
+def test_neuron_devices_are_another_resource() -> None:
+    plain = {name: (item.vendor, item.resource) for name, item in catalogue.accelerators().items()}
+    neuron = {name for name, found in plain.items() if found == ("aws", "aws.amazon.com/neuron")}
+    assert neuron == {"Inferentia2", "Trainium", "Trainium2"}
+    assert {plain[name] for name in plain.keys() - neuron} == {("nvidia", "nvidia.com/gpu")}
 
 
 def test_every_price_is_of_a_known_instance_and_above_zero() -> None:

@@ -72,8 +72,9 @@ class Best:
     @property
     def bytes_per_ms(self) -> float:
         """Peak memory bandwidth of all its accelerators."""
-        accelerator = catalogue.accelerators()[self.profile.accelerator]
-        return accelerator.bandwidth_gb_s * 1e6 * self.profile.tensor_parallel
+        bandwidth_gb_s = catalogue.accelerators()[self.profile.accelerator].bandwidth_gb_s
+        assert bandwidth_gb_s is not None
+        return bandwidth_gb_s * 1e6 * self.profile.tensor_parallel
 
 
 def best(profile: EngineProfile) -> Best:

@@ -84,6 +84,13 @@ CASES = {
         {"services__chat__pools": ["l4", "l4"]},
         "tenbin:services.chat: names a pool more than once: l4",
     ),
+    "accelerators that no engine runs on": (
+        {"pools__l4__instance_type": "inf2.xlarge"},
+        (
+            "tenbin:services.chat.pools[0]: 'l4' has Inferentia2 accelerators (aws.amazon.com/neuron), on which no"
+            " engine kind runs. Allowed: a pool of nvidia.com/gpu"
+        ),
+    ),
     "accelerators that the pool lacks": (
         {"services__chat__engine__tensor_parallel": 2, "services__chat__pools": ["l4"]},
         (

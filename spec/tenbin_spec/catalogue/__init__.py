@@ -6,6 +6,7 @@ An unknown price or profile is a typed unknown (None), never 0: the checks treat
 from __future__ import annotations
 
 import datetime
+import enum
 import functools
 import importlib.resources
 import json
@@ -21,27 +22,60 @@ from tenbin_spec.quantities import Frozen, Usd
 _Date = Annotated[datetime.date, Field(strict=False)]
 
 
+class Vendor(enum.StrEnum):
+    """Who makes an accelerator, and with it which driver, device plugin and machine image its nodes need."""
+
+    NVIDIA = "nvidia"
+    AWS = "aws"
+    """Inferentia and Trainium, driven by Neuron."""
+
+
+class Architecture(enum.StrEnum):
+    """Instruction set of a node's processor, as Kubernetes writes it (`kubernetes.io/arch`)."""
+
+    AMD64 = "amd64"
+    ARM64 = "arm64"
+
+
 class Accelerator(Frozen):
     """One accelerator model."""
 
-    vendor: str
+    vendor: Vendor
     resource: str
-    """Extended resource that its device plugin offers."""
+    """Extended resource that its device plugin offers, one for each accelerator."""
     memory_mib: int
-    bandwidth_gb_s: int
-    """Peak memory bandwidth in GB/s."""
+    bandwidth_gb_s: int | None
+    """Peak memory bandwidth in GB/s; None where the vendor does not say."""
 
 
 class Instance(Frozen):
-    """One instance type."""
+    """One instance type.
+
+    >>> instances()["p6-b300.48xlarge"].efa_cards
+    range(1, 17)
+    """
 
     accelerator: str
+    """Name in the catalogue of accelerators, which knows memory and resource."""
     accelerators: int
     vcpu: int
     memory_gib: int
+    architecture: Architecture
+    network_mbps: int
+    """Network bandwidth that is always there, in Mbit/s, over all network cards."""
+    network_cards: int
+    """The first one carries the node's own address."""
     efa_interfaces: int
+    """Elastic Fabric Adapters at most, one on a card; 0 where the type has none."""
     nvme_gb: int
-    architecture: str
+    """Local NVMe in GB, over all disks; 0 where the type has none."""
+    capacity_block: bool
+    """Whether AWS sells capacity blocks of it."""
+
+    @property
+    def efa_cards(self) -> range:
+        """Indexes of the network cards with EFA: all of them, or all but the first."""
+        return range(self.network_cards - self.efa_interfaces, self.network_cards)
 
 
 class _Accelerators(Frozen):
