@@ -11,6 +11,7 @@
 from tenbin.accelerator_pool import AcceleratorPool, AcceleratorPoolArgs
 from tenbin.gateway import Gateway, GatewayArgs
 from tenbin.model_service import ModelService, ModelServiceArgs
+from tenbin.network import Network, NetworkArgs
 from tenbin.observability import Observability, ObservabilityArgs
 from tenbin.parsing import stack_configuration
 from tenbin.picker import Picker, PickerArgs
@@ -24,6 +25,8 @@ __all__ = [
     "GatewayArgs",
     "ModelService",
     "ModelServiceArgs",
+    "Network",
+    "NetworkArgs",
     "Observability",
     "ObservabilityArgs",
     "Picker",

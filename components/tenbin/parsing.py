@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import ValidationError
+from tenbin_spec.clusters import ClusterName, Owner
 from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.engines import Image
+from tenbin_spec.networks import Network
 from tenbin_spec.placements import Placement, placements
 from tenbin_spec.pools import Pool
 from tenbin_spec.problems import ConfigurationError, Problem, problems_of
@@ -32,6 +34,14 @@ class PoolArguments(Frozen):
 
     name: Name | None = None
     pool: Pool
+
+
+class NetworkArguments(Frozen):
+    """Plain arguments of `Network`."""
+
+    network: Network
+    owner: Owner
+    cluster_name: ClusterName | None = None
 
 
 class ServiceArguments(Frozen):

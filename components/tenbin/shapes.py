@@ -163,6 +163,27 @@ class PoolConfig(TypedDict):
     """Prior for the time from asking for a replica until it serves, in seconds."""
 
 
+class NetworkConfig(TypedDict):
+    """A VPC with three subnets in each zone: public (ways in and out), private (nodes), intra (the control plane)."""
+
+    cidr: NotRequired[str]
+    """Its addresses; they cannot be changed later."""
+    zones: list[str]
+    """Availability zones; only ever add at the end."""
+    private_prefix: NotRequired[int]
+    """Prefix length of a private subnet; every pod has an address there."""
+    public_prefix: NotRequired[int]
+    """Prefix length of a public subnet."""
+    intra_prefix: NotRequired[int]
+    """Prefix length of an intra subnet, which has no way out."""
+    nat: NotRequired[str]
+    """NAT gateways: one in each `zone`, a `single` one, or `none`."""
+    endpoints: NotRequired[list[str]]
+    """Services reached inside the VPC, besides S3, which always is."""
+    flow_log_days: NotRequired[int]
+    """Days that records of all connections are kept; 0 keeps them for ever."""
+
+
 class ClusterConfig(TypedDict):
     """The Kubernetes cluster."""
 

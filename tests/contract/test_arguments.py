@@ -15,7 +15,7 @@ import pydantic
 import pytest
 import tenbin
 from tenbin import observability, parsing, shapes
-from tenbin_spec import cost_cap, engines, objectives, pools, services, stack, workload
+from tenbin_spec import cost_cap, engines, networks, objectives, pools, services, stack, workload
 
 PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (shapes.ClusterConfig, stack.Cluster),
@@ -24,6 +24,7 @@ PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (shapes.GatewayConfig, stack.Gateway),
     (shapes.LengthsConfig, workload.Lengths),
     (shapes.ModelConfig, engines.Model),
+    (shapes.NetworkConfig, networks.Network),
     (shapes.NodeRangeConfig, pools.NodeRange),
     (shapes.ObjectiveConfig, objectives.Objective),
     (shapes.ObservabilityConfig, stack.Observability),
@@ -38,6 +39,7 @@ PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (tenbin.AcceleratorPoolArgs, parsing.PoolArguments),
     (tenbin.GatewayArgs, parsing.GatewayArguments),
     (tenbin.ModelServiceArgs, parsing.ServiceArguments),
+    (tenbin.NetworkArgs, parsing.NetworkArguments),
     (tenbin.ObservabilityArgs, observability.ObservabilityArguments),
     (tenbin.PickerArgs, parsing.PickerArguments),
     (tenbin.PlannerArgs, parsing.PlannerArguments),
@@ -61,7 +63,7 @@ def written(kind: Any) -> Any:
         [only] = [option for option in typing.get_args(kind) if option is not types.NoneType]
         return written(only)
     if typing.get_origin(kind) is typing.Literal:
-        return str
+        return type(typing.get_args(kind)[0])
     if typing.get_origin(kind) is tuple:
         return list[written(typing.get_args(kind)[0])]  # type: ignore[misc]
     if typing.get_origin(kind) is dict:

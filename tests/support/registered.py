@@ -13,6 +13,8 @@ import pulumi
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.proto import engine_pb2
 
+from support import amazon
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -71,7 +73,7 @@ class Registrations:
 
 
 class _Cluster(mocks.Mocks):
-    """Answers as a Kubernetes provider would: inputs come back, and a Service gets an address."""
+    """Answers as providers would: inputs come back, a Service gets an address, and what AWS makes gets its names."""
 
     def __init__(self, *, assigns_addresses: bool) -> None:
         self._assigns_addresses = assigns_addresses
@@ -83,6 +85,8 @@ class _Cluster(mocks.Mocks):
         if args.typ == "kubernetes:core/v1:Service" and self._assigns_addresses:
             number = {"tenbin-picker": 2, "tenbin-planner": 3, "tenbin-gateway": 4}[args.inputs["metadata"]["name"]]
             return "id", {**args.inputs, "spec": {**args.inputs["spec"], "clusterIP": f"10.0.0.{number}"}}
+        if args.typ.startswith("aws:"):
+            return f"{args.name}-id", {**args.inputs, **amazon.outputs(args.typ, args.name, args.inputs)}
         return ("id" if args.custom else None), args.inputs
 
 
