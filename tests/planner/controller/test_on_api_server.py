@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
-from support import addresses, planning
+from support import planning
+from support.planner_process import Planner
 from support.planning import ON_DEMAND, SPOT
-from support.waiting import PATIENCE_S, until, until_async
+from support.waiting import until, until_async
 from tenbin_planner import kubernetes_access
 from tenbin_planner.controller.actuator import ClusterActuator
 from tenbin_planner.controller.cluster import Cluster, ClusterError, ConflictError
@@ -24,14 +20,11 @@ from tenbin_planner.controller.documents import Documents
 from tenbin_planner.controller.leadership import LeaseLeadership
 from tenbin_planner.controller.state_store import StateStore
 from tenbin_planner.decide import drain, memory
-from tenbin_spec import contract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kubernetes.aio.client import ApiClient
-
-    from .conftest import Api
+    from support.forks import Forks
+    from support.planner_cluster import Api
 
 pytestmark = pytest.mark.timeout(300)
 GOOD = planning.document(planner={"interval_s": 1})
@@ -166,70 +159,6 @@ async def test_a_leader_that_cannot_renew_stops_leading(account: ApiClient, monk
     await asyncio.gather(task, return_exceptions=True)
 
 
-class Planner:
-    """The planner as a process, with the account of its pod."""
-
-    def __init__(self, api: Api, *arguments: str) -> None:
-        self._api = api
-        self._arguments = arguments
-        self.url = ""
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self, *, identity: str = "planner-1") -> None:
-        host = addresses.spare()
-        self.url = f"http://{host}:{contract.PORT_PLANNER_HTTP}"
-        command = [sys.executable, "-m", "tenbin_planner", "run", "--namespace", "tenbin", "--stack", "test"]
-        command += ["--host", host, "--identity", identity]
-        self._process = subprocess.Popen(
-            [*command, *self._arguments],
-            env={**os.environ, **self._api.environment()},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def end(self, number: signal.Signals) -> tuple[int, list[dict[str, Any]]]:
-        """Send a signal; return the exit status and the log."""
-        assert self._process is not None
-        self._process.send_signal(number)
-        _, errors = self._process.communicate(timeout=PATIENCE_S)
-        status, self._process = self._process.returncode, None
-        return status, [json.loads(line) for line in errors.splitlines()]
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-
-    def plan(self, **wanted: Any) -> dict[str, Any] | None:
-        """Return the plan once it has these values, else None."""
-        answer = self.get("/plan")
-        plan: dict[str, Any] = answer.json() if answer is not None and answer.status_code == 200 else {}
-        return plan if plan and wanted.items() <= plan.items() else None
-
-    def get(self, path: str) -> httpx.Response | None:
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(self.url + path, timeout=PATIENCE_S)
-        return None
-
-    def wait_for_ticks(self, count: int) -> None:
-        """Wait until so many further ticks have ended; the first of them may have begun before."""
-        moments: set[str] = set()
-
-        def is_over() -> bool:
-            if plan := self.plan():
-                moments.add(plan["at"])
-            return len(moments) > count
-
-        until(is_over)
-
-
-@pytest.fixture
-def planner(api: Api) -> Iterator[Planner]:
-    made = Planner(api)
-    yield made
-    made.kill()
-
-
 def test_the_planner_brings_the_minimum_follows_its_document_and_outlives_its_loss(api: Api, planner: Planner) -> None:
     api.put_document(GOOD.to_json())
     planner.start()
@@ -307,11 +236,11 @@ def test_a_person_pauses_bounds_and_resumes_a_workload(api: Api, planner: Planne
     until(lambda: (plan := planner.plan()) and "replicas-max is 'none'" in " ".join(plan["notes"]))
 
 
-def test_of_two_planners_one_writes_and_is_ready(api: Api, planner: Planner) -> None:
+def test_of_two_planners_one_writes_and_is_ready(api: Api, forks: Forks, planner: Planner) -> None:
     api.put_document(GOOD.to_json())
     planner.start(identity="planner-1")
     until(lambda: api.told(SPOT) == 1)
-    second = Planner(api)
+    second = Planner(api, forks)
     try:
         second.start(identity="planner-2")
         follower = until(second.plan)
@@ -326,9 +255,9 @@ def test_of_two_planners_one_writes_and_is_ready(api: Api, planner: Planner) -> 
         second.kill()
 
 
-def test_a_dry_run_changes_nothing(api: Api) -> None:
+def test_a_dry_run_changes_nothing(api: Api, forks: Forks) -> None:
     api.put_document(GOOD.to_json())
-    planner = Planner(api, "--dry-run")
+    planner = Planner(api, forks, "--dry-run")
     try:
         planner.start()
         found = until(planner.plan)

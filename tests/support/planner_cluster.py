@@ -7,18 +7,15 @@ import dataclasses
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-import pytest
-from support import control_planes, planning
-from support.waiting import until
 from tenbin._layout import planner as layout_of_planner
 from tenbin_local.environment import certificates, cluster, identity
 from tenbin_local.errors import LocalError
-from tenbin_planner import kubernetes_access
+
+from support import control_planes, planning
+from support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    from kubernetes.aio import client as kubernetes_client
+    from collections.abc import Iterator
 
 NAMESPACE = "tenbin"
 _CORE = f"/api/v1/namespaces/{NAMESPACE}"
@@ -169,27 +166,10 @@ def _pod_root(folder: pathlib.Path, client: cluster.Cluster, pki: certificates.P
     return folder
 
 
-@pytest.fixture(scope="session")
-def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    root = tmp_path_factory.mktemp("checkout")
+@contextlib.contextmanager
+def run(root: pathlib.Path) -> Iterator[Api]:
+    """Run a control plane with its state below `root`, furnished with two workloads that run nothing."""
     with control_planes.run(root, "planner") as found:
         _furnish(found.client)
         pod_root = _pod_root(root / "pod", found.client, found.pki)
         yield Api(client=found.client, own=found.own, pod_root=pod_root)
-
-
-@pytest.fixture
-def api(control: Api) -> Api:
-    """The API server with two workloads that run nothing."""
-    control.reset()
-    return control
-
-
-@pytest.fixture
-async def account(api: Api, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[kubernetes_client.ApiClient]:
-    """A client with the rights of the planner's service account."""
-    for name, value in api.environment().items():
-        monkeypatch.setenv(name, value)
-    client = await kubernetes_access.connect(root=api.pod_root)
-    yield client
-    await client.close()
