@@ -59,7 +59,8 @@ class Planner(pulumi.ComponentResource):
         ]
         text = layout.document(text=parsed.document, namespace=namespace, stack=stack)
         before.append(resources.create(text, name=f"{name}-document", opts=child))
-        resources.create(network_policy.planner(namespace=namespace, scrape=scrape), name=name, opts=child)
+        policy = network_policy.planner(namespace=namespace, scrape=scrape, metrics=document.planner.metrics)
+        resources.create(policy, name=name, opts=child)
         front = resources.create(layout.front(namespace=namespace, stack=stack), name=name, opts=child)
         deployment = resources.create(
             layout.deployment(

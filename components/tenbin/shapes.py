@@ -205,6 +205,19 @@ class GatewayConfig(TypedDict):
     """`cluster`: reachable inside the cluster only."""
 
 
+class EngineMetricsConfig(TypedDict):
+    """Where the planner reads what engines say of themselves."""
+
+    source: NotRequired[str]
+    """`scrape` (default): the engines; `prometheus`: a Prometheus that scrapes them."""
+    url: NotRequired[str]
+    """Address of the Prometheus."""
+    scrape_interval_s: NotRequired[int]
+    """Seconds between two scrapes of an engine by that Prometheus."""
+    labels: NotRequired[dict[str, str]]
+    """Labels that tell this cluster's series from those of others in the same Prometheus."""
+
+
 class PlannerConfig(TypedDict):
     """How the planner runs."""
 
@@ -215,6 +228,8 @@ class PlannerConfig(TypedDict):
     """Seconds between two decisions."""
     dry_run: NotRequired[bool]
     """Decide and explain, but change nothing."""
+    metrics: NotRequired[EngineMetricsConfig]
+    """Where it reads what engines say of themselves."""
 
 
 class ObservabilityConfig(TypedDict):

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from tenbin_spec import catalogue
 from tenbin_spec.cost_cap import CostCap
+from tenbin_spec.engine_metrics import EngineMetrics
 from tenbin_spec.engines import Engine, EngineKind
 from tenbin_spec.objectives import Slo
 from tenbin_spec.placements import Placement, placements
@@ -78,6 +79,7 @@ class DocumentPlanner(Frozen):
 
     interval_s: Annotated[int, Field(strict=True, ge=1, le=300)]
     dry_run: Annotated[bool, Field(strict=True)]
+    metrics: EngineMetrics = EngineMetrics()
 
 
 class Document(Frozen):
@@ -153,7 +155,9 @@ def document_of(stack: Stack, name: str, findings: tuple[str, ...] = ()) -> Docu
         pools={key: _pool(stack, key) for key in sorted(stack.pools)},
         workloads=tuple(_workload(stack, placement) for placement in placements(stack)),
         cost=stack.cost,
-        planner=DocumentPlanner(interval_s=stack.planner.interval_s, dry_run=stack.planner.dry_run),
+        planner=DocumentPlanner(
+            interval_s=stack.planner.interval_s, dry_run=stack.planner.dry_run, metrics=stack.planner.metrics
+        ),
         findings=findings,
     )
 

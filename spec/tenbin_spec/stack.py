@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from tenbin_spec import catalogue, contract
 from tenbin_spec.cost_cap import CostCap
+from tenbin_spec.engine_metrics import EngineMetrics
 from tenbin_spec.engines import EngineKind, Image
 from tenbin_spec.pools import Pool
 from tenbin_spec.problems import ConfigurationError, Problem, not_one_of, path_text, problems_of
@@ -60,6 +61,8 @@ class PlannerSettings(Frozen):
     """Seconds between two decisions."""
     dry_run: Annotated[bool, Field(strict=True)] = False
     """Decide and explain, but change nothing."""
+    metrics: EngineMetrics = EngineMetrics()
+    """Where it reads what engines say of themselves."""
 
 
 class Observability(Frozen):

@@ -15,12 +15,13 @@ import pydantic
 import pytest
 import tenbin
 from tenbin import observability, parsing, shapes
-from tenbin_spec import cost_cap, engines, networks, objectives, pools, services, stack, workload
+from tenbin_spec import cost_cap, engine_metrics, engines, networks, objectives, pools, services, stack, workload
 
 PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (shapes.ClusterConfig, stack.Cluster),
     (shapes.CostCapConfig, cost_cap.CostCap),
     (shapes.EngineConfig, engines.Engine),
+    (shapes.EngineMetricsConfig, engine_metrics.EngineMetrics),
     (shapes.GatewayConfig, stack.Gateway),
     (shapes.LengthsConfig, workload.Lengths),
     (shapes.ModelConfig, engines.Model),

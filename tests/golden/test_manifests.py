@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support import golden, stacks
 from tenbin._layout import engine, gateway, namespace, network_policy, picker, planner
+from tenbin_spec.engine_metrics import EngineMetrics
 from tenbin_spec.placements import placements
 
 NAMESPACE = "tenbin"
@@ -81,7 +82,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         network_policy.engine(service="chat", namespace=NAMESPACE, weights=True, scrape=True),
         network_policy.gateway(namespace=NAMESPACE, scrape=True),
         network_policy.picker(namespace=NAMESPACE, scrape=True),
-        network_policy.planner(namespace=NAMESPACE, scrape=True),
+        network_policy.planner(namespace=NAMESPACE, scrape=True, metrics=EngineMetrics()),
     ],
     "picker.yaml": [
         *picker.account(namespace=NAMESPACE, stack=STACK),

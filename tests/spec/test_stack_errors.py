@@ -20,6 +20,39 @@ def problems(configuration: dict[str, Any]) -> list[str]:
 
 
 CASES = {
+    "unknown source of engine metrics": (
+        {"planner": {"metrics": {"source": "statsd"}}},
+        "tenbin:planner.metrics.source: 'statsd' is not allowed. Allowed: 'scrape', 'prometheus'",
+    ),
+    "prometheus without address": (
+        {"planner": {"metrics": {"source": "prometheus"}}},
+        (
+            "tenbin:planner.metrics: source 'prometheus' needs a url, and there is none,"
+            " for example url: http://prometheus.monitoring:9090"
+        ),
+    ),
+    "address of a prometheus that is not asked": (
+        {"planner": {"metrics": {"url": "http://prometheus:9090", "labels": {"cluster": "a"}}}},
+        (
+            "tenbin:planner.metrics: url 'http://prometheus:9090', labels {'cluster': 'a'}: not allowed with source"
+            " 'scrape'. Allowed: source 'prometheus'"
+        ),
+    ),
+    "address with a password": (
+        {"planner": {"metrics": {"source": "prometheus", "url": "http://u:p@prometheus:9090"}}},
+        (
+            "tenbin:planner.metrics.url: 'http://u:p@prometheus:9090' is not the address of a Prometheus, without user,"
+            " query or fragment, for example 'http://prometheus.monitoring:9090'"
+        ),
+    ),
+    "prometheus that never scrapes": (
+        {"planner": {"metrics": {"source": "prometheus", "url": "http://p", "scrape_interval_s": 0}}},
+        "tenbin:planner.metrics.scrape_interval_s: 0: input should be greater than or equal to 1",
+    ),
+    "label that is none": (
+        {"planner": {"metrics": {"source": "prometheus", "url": "http://p", "labels": {"my-cluster": "a"}}}},
+        ("tenbin:planner.metrics.labels.my-cluster: 'my-cluster' is not a label of Prometheus, for example 'cluster'"),
+    ),
     "unknown key": (
         {f"{INTERACTIVE}": {"target": "0.99", "ttft": 1000, "e2e_ms": 9000}},
         f"{CLASS_PATH}.ttft: unknown key; did you mean 'ttft_ms'? Allowed here: e2e_ms, target, tpot_ms, ttft_ms",

@@ -3,15 +3,18 @@
     clients -> gateway -> engines        picker, planner -> API server
                gateway -> picker         planner -> engines (metrics)
                gateway -> planner        engines -> weights (HTTPS)
+                                         planner -> Prometheus, where it reads there
 
 Kubelets probe their own pods past these policies. Metrics are open to namespaces that carry `SCRAPE_LABEL`.
 """
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Sequence
 
 from tenbin_spec import contract
+from tenbin_spec.engine_metrics import EngineMetrics
 
 from tenbin._layout.manifests import Json, Placed, labels, metadata
 
@@ -22,6 +25,7 @@ _API_SERVER_PORTS = (443, 6443, 8443, 16443)
 """Ports of API servers behind their Service: EKS, GKE and AKS; kubeadm, k3s and kind; minikube; MicroK8s."""
 _LINK_LOCAL = "169.254.0.0/16"
 """Metadata services of clouds, from which a pod could take its node's identity."""
+_ANYWHERE: list[Json] = [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [_LINK_LOCAL]}}, {"ipBlock": {"cidr": "::/0"}}]
 
 
 def deny_all(*, namespace: Placed) -> Json:
@@ -84,8 +88,14 @@ def picker(*, namespace: Placed, scrape: bool) -> Json:
     )
 
 
-def planner(*, namespace: Placed, scrape: bool) -> Json:
-    """Return the policy of the planner."""
+def planner(*, namespace: Placed, scrape: bool, metrics: EngineMetrics) -> Json:
+    """Return the policy of the planner.
+
+    Args:
+        namespace: of everything in the stack.
+        scrape: whether monitoring may read metrics.
+        metrics: where it reads what engines say of themselves.
+    """
     ingress = [_from([_pods(contract.NAME_GATEWAY)], contract.PORT_PLANNER_ACCESS_LOG)]
     if scrape:
         ingress.append(_from(_scrapers(scrape), contract.PORT_PLANNER_HTTP))
@@ -95,7 +105,7 @@ def planner(*, namespace: Placed, scrape: bool) -> Json:
         labels(contract.NAME_PLANNER),
         {contract.LABEL_NAME: contract.NAME_PLANNER},
         ingress=ingress,
-        egress=[_api_server(), _to([_pods(contract.NAME_ENGINE)], contract.PORT_ENGINE)],
+        egress=[_api_server(), *_engine_metrics(metrics)],
     )
 
 
@@ -146,10 +156,22 @@ def _api_server() -> Json:
     return {"ports": _ports(_API_SERVER_PORTS)}
 
 
+def _engine_metrics(metrics: EngineMetrics) -> list[Json]:
+    if metrics.url is None:
+        return [_to([_pods(contract.NAME_ENGINE)], contract.PORT_ENGINE)]
+    # A Service may have another port than its pods, so that the address does not name theirs.
+    monitoring: Json = {"to": _scrapers(scrape=True)}
+    return [_name_service(), monitoring, {"to": _ANYWHERE, "ports": _ports([_port(metrics.url)])}]
+
+
+def _port(url: str) -> int:
+    parts = urllib.parse.urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
 def _name_service() -> Json:
     return {"ports": [*_ports([53]), *_ports([53], "UDP")]}
 
 
 def _https() -> Json:
-    anywhere = [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [_LINK_LOCAL]}}, {"ipBlock": {"cidr": "::/0"}}]
-    return {"to": anywhere, "ports": _ports([443])}
+    return {"to": _ANYWHERE, "ports": _ports([443])}

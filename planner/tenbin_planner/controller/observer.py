@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tenbin_spec import contract
+from tenbin_spec.engine_metrics import MetricsSource
 
 from tenbin_planner import ports
 from tenbin_planner.controller import by_hand, pod_states
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tenbin_planner.controller.cluster import Cluster, Json
     from tenbin_planner.controller.documents import Documents
     from tenbin_planner.controller.pod_states import PodState
+    from tenbin_planner.controller.prometheus import Prometheus
     from tenbin_planner.controller.scraper import Scraper
     from tenbin_planner.controller.state_store import StateStore
     from tenbin_planner.demand import DemandLog
@@ -37,6 +39,7 @@ class ClusterObserver:
         documents: Documents,
         store: StateStore,
         scraper: Scraper,
+        prometheus: Prometheus,
         log: DemandLog,
         clock: ports.Clock,
     ) -> None:
@@ -44,6 +47,7 @@ class ClusterObserver:
         self._documents = documents
         self._store = store
         self._scraper = scraper
+        self._prometheus = prometheus
         self._log = log
         self._clock = clock
         self._lengths = LengthTracker()
@@ -63,7 +67,7 @@ class ClusterObserver:
         states = [pod_states.read(item, server_time=pods.server_time) for item in pods.items]
         known = [state for state in states if state is not None and state.service in document.services]
         targets, unreadable = _targets(document, known)
-        scraped = {**unreadable, **await self._scraper.scrape(targets)}
+        scraped = {**unreadable, **await self._read(document, targets)}
         now = self._clock.now()
         self._learn(known, scraped, at=now)
         observation = Observation(
@@ -73,6 +77,12 @@ class ClusterObserver:
             lengths=self._lengths.means(at=now),
         )
         return ports.Scene(document=document, document_problem=self._documents.problem, observation=observation)
+
+    async def _read(self, document: Document, targets: list[Target]) -> Mapping[str, Scraped | Absent]:
+        metrics = document.planner.metrics
+        if metrics.source is MetricsSource.PROMETHEUS:
+            return await self._prometheus.read(targets, metrics, namespace=document.namespace)
+        return await self._scraper.scrape(targets)
 
     async def _document(self) -> Document:
         at = self._clock.now()

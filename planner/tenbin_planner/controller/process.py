@@ -21,6 +21,7 @@ from tenbin_planner.controller.leadership import LeaseLeadership
 from tenbin_planner.controller.metrics import Metrics
 from tenbin_planner.controller.modeller import BackgroundModeller
 from tenbin_planner.controller.observer import ClusterObserver
+from tenbin_planner.controller.prometheus import Prometheus
 from tenbin_planner.controller.recorder import ClusterRecorder
 from tenbin_planner.controller.scraper import Scraper
 from tenbin_planner.controller.state_store import StateStore
@@ -106,7 +107,13 @@ async def _start(settings: ControllerSettings, stack: contextlib.AsyncExitStack)
     cluster = Cluster(api, settings.namespace)
     store = StateStore(cluster, documents, settings.stack)
     observer = ClusterObserver(
-        cluster=cluster, documents=documents, store=store, scraper=Scraper(session), log=log, clock=clock
+        cluster=cluster,
+        documents=documents,
+        store=store,
+        scraper=Scraper(session),
+        prometheus=Prometheus(session),
+        log=log,
+        clock=clock,
     )
     recorder = ClusterRecorder(metrics=metrics, observer=observer, documents=documents, clock=clock)
     leadership = LeaseLeadership(api, namespace=settings.namespace, identity=settings.identity)

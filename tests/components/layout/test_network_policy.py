@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from tenbin._layout import network_policy
 from tenbin_spec import contract
+from tenbin_spec.engine_metrics import EngineMetrics
 
 ALL = {
     contract.NAME_ENGINE: network_policy.engine(service="chat", namespace="tenbin", weights=True, scrape=True),
     contract.NAME_GATEWAY: network_policy.gateway(namespace="tenbin", scrape=True),
     contract.NAME_PICKER: network_policy.picker(namespace="tenbin", scrape=True),
-    contract.NAME_PLANNER: network_policy.planner(namespace="tenbin", scrape=True),
+    contract.NAME_PLANNER: network_policy.planner(namespace="tenbin", scrape=True, metrics=EngineMetrics()),
 }
 CONNECTIONS = {
     (contract.NAME_GATEWAY, contract.NAME_ENGINE, contract.PORT_ENGINE),
@@ -74,8 +75,27 @@ def test_metrics_are_closed_where_scraping_is_off() -> None:
         network_policy.engine(service="chat", namespace="tenbin", weights=True, scrape=False),
         network_policy.gateway(namespace="tenbin", scrape=False),
         network_policy.picker(namespace="tenbin", scrape=False),
-        network_policy.planner(namespace="tenbin", scrape=False),
+        network_policy.planner(namespace="tenbin", scrape=False, metrics=EngineMetrics()),
     ]
     for policy in without:
         for rule in policy["spec"]["ingress"]:
             assert {"namespaceSelector": {"matchLabels": network_policy.SCRAPE_LABEL}} not in rule["from"]
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("http://prometheus.monitoring:9090", 9090),
+        ("https://metrics.example.com/prometheus", 443),
+        ("http://prometheus", 80),
+    ],
+)
+def test_a_planner_that_asks_prometheus_reaches_it_and_no_engine(url: str, port: int) -> None:
+    metrics = EngineMetrics.model_validate({"source": "prometheus", "url": url})
+    egress = network_policy.planner(namespace="tenbin", scrape=True, metrics=metrics)["spec"]["egress"]
+    names, monitoring, outside = egress[1:]
+    assert {entry["port"] for entry in names["ports"]} == {53}
+    assert monitoring == {"to": [{"namespaceSelector": {"matchLabels": network_policy.SCRAPE_LABEL}}]}
+    assert outside["ports"] == [{"protocol": "TCP", "port": port}]
+    assert {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}} in outside["to"]
+    assert all("podSelector" not in peer for rule in egress for peer in rule.get("to", []))

@@ -21,6 +21,9 @@ from tenbin_spec.engines import EngineKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tenbin_spec.document import Document
+    from tenbin_spec.engine_metrics import EngineMetrics
+
 READING = EngineReading(running=3.0, waiting=0.0, kv_usage=0.5)
 NOTHING = Counters(input_tokens=None, output_tokens=None, finished=None, generated=None)
 
@@ -28,11 +31,11 @@ NOTHING = Counters(input_tokens=None, output_tokens=None, finished=None, generat
 class Cluster:
     """An API server with one workload and its pods."""
 
-    def __init__(self, *pods: dict[str, object]) -> None:
-        self._pods = list(pods)
+    def __init__(self, *pods: dict[str, object], agreed: Document) -> None:
+        self._pods, self._agreed = list(pods), agreed
 
     async def config_map(self, _name: str) -> Mapping[str, str]:
-        return {contract.DOCUMENT_KEY: planning.document().model_dump_json()}
+        return {contract.DOCUMENT_KEY: self._agreed.model_dump_json()}
 
     async def engine_deployments(self) -> list[dict[str, object]]:
         return [{"metadata": {"name": SPOT}, "spec": {"replicas": len(self._pods)}}]
@@ -59,6 +62,20 @@ class Scraper:
         return {target.pod: Scraped(reading=READING, counters=NOTHING) for target in self.targets}
 
 
+class Prometheus:
+    """Has every engine that it is asked for."""
+
+    def __init__(self) -> None:
+        self.targets: list[Target] = []
+
+    async def read(
+        self, targets: Iterable[Target], metrics: EngineMetrics, *, namespace: str
+    ) -> Mapping[str, Scraped | Absent]:
+        assert (metrics.url, namespace) == ("http://prometheus", "tenbin")
+        self.targets = list(targets)
+        return {target.pod: Scraped(reading=READING, counters=NOTHING) for target in self.targets}
+
+
 class Clock:
     """A clock that stands still."""
 
@@ -79,13 +96,16 @@ def pod(name: str, *, address: str | None = "10.0.0.7", ready: bool = True) -> d
     }
 
 
-async def observe(*pods: dict[str, object]) -> tuple[observer.ClusterObserver, Scraper, Mapping[str, ReplicaState]]:
+async def observe(
+    *pods: dict[str, object], prometheus: Prometheus | None = None, **changes: object
+) -> tuple[observer.ClusterObserver, Scraper, Mapping[str, ReplicaState]]:
     scraper = Scraper()
     seeing = observer.ClusterObserver(
-        cluster=Cluster(*pods),  # type: ignore[arg-type]
+        cluster=Cluster(*pods, agreed=planning.document(**changes)),  # type: ignore[arg-type]
         documents=Documents(),
         store=Store(),  # type: ignore[arg-type]
         scraper=scraper,  # type: ignore[arg-type]
+        prometheus=prometheus or Prometheus(),  # type: ignore[arg-type]
         log=demand.DemandLog(),
         clock=Clock(),
     )
@@ -120,3 +140,13 @@ async def test_a_ready_engine_without_address_says_so() -> None:
     seeing, _, replicas = await observe(pod("a", address=None))
     assert replicas["a"].engine == Absent(why="no address")
     assert seeing.engines_unread == {"a": "no address"}
+
+
+async def test_where_the_agreement_says_so_prometheus_is_asked_and_no_engine() -> None:
+    prometheus = Prometheus()
+    settings = {"metrics": {"source": "prometheus", "url": "http://prometheus"}}
+    seeing, scraper, replicas = await observe(pod("a"), pod("b", address=None), prometheus=prometheus, planner=settings)
+    assert scraper.targets == []
+    assert prometheus.targets == [Target(pod="a", host="10.0.0.7", port=8000, adapter=VLLM)]
+    assert replicas["a"].engine == READING
+    assert seeing.engines_unread == {"b": "no address"}

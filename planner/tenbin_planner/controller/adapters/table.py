@@ -1,4 +1,4 @@
-"""What a table of an engine's metrics is made of. A table is data alone; `metrics_page` reads pages by it."""
+"""What a table of an engine's metrics is made of. A table is data alone; `samples` reads by it."""
 
 from __future__ import annotations
 
