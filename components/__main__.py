@@ -4,11 +4,11 @@
 from importlib.metadata import version
 
 from pulumi.provider.experimental import component_provider_host
-from tenbin import AcceleratorPool, Gateway, ModelService, Network, Observability, Picker, Planner, Platform
+from tenbin import AcceleratorPool, Cluster, Gateway, ModelService, Network, Observability, Picker, Planner, Platform
 
 if __name__ == "__main__":
     component_provider_host(
         name="tenbin",
-        components=[AcceleratorPool, Gateway, ModelService, Network, Observability, Picker, Planner, Platform],
+        components=[AcceleratorPool, Cluster, Gateway, ModelService, Network, Observability, Picker, Planner, Platform],
         version=version("tenbin"),
     )

@@ -9,6 +9,7 @@
 """
 
 from tenbin.accelerator_pool import AcceleratorPool, AcceleratorPoolArgs
+from tenbin.cluster import Cluster, ClusterArgs
 from tenbin.gateway import Gateway, GatewayArgs
 from tenbin.model_service import ModelService, ModelServiceArgs
 from tenbin.network import Network, NetworkArgs
@@ -21,6 +22,8 @@ from tenbin.platform import Platform, PlatformArgs
 __all__ = [
     "AcceleratorPool",
     "AcceleratorPoolArgs",
+    "Cluster",
+    "ClusterArgs",
     "Gateway",
     "GatewayArgs",
     "ModelService",

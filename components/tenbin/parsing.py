@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import ValidationError
-from tenbin_spec.clusters import ClusterName, Owner
+from tenbin_spec.clusters import ClusterName, EksCluster, Owner
 from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.engines import Image
 from tenbin_spec.networks import Network
@@ -34,6 +34,12 @@ class PoolArguments(Frozen):
 
     name: Name | None = None
     pool: Pool
+
+
+class ClusterArguments(Frozen):
+    """Plain arguments of `Cluster`."""
+
+    cluster: EksCluster
 
 
 class NetworkArguments(Frozen):

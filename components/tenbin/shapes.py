@@ -184,15 +184,49 @@ class NetworkConfig(TypedDict):
     """Days that records of all connections are kept; 0 keeps them for ever."""
 
 
+class SystemNodesConfig(TypedDict):
+    """Nodes without accelerators, for the cluster's own programs, the gateway, the picker and the planner."""
+
+    instance_types: NotRequired[list[str]]
+    """Instance types of one architecture, in order of preference."""
+    nodes: NotRequired[NodeRangeConfig]
+    volume_gb: NotRequired[int]
+    """Size of the root volume in GiB."""
+
+
 class ClusterConfig(TypedDict):
-    """The Kubernetes cluster."""
+    """The Kubernetes cluster: an existing one, or one on EKS with a network of its own."""
 
     kind: str
-    """`existing`: any cluster that the ambient kubeconfig reaches."""
-    context: NotRequired[str]
-    """Context of the kubeconfig; its current one when absent."""
+    """`existing`: any cluster that the ambient kubeconfig reaches. `eks`: one that the stack builds."""
     namespace: NotRequired[str]
     """Namespace that everything of the stack lives in."""
+    context: NotRequired[str]
+    """Of `existing`: context of the kubeconfig; its current one when absent."""
+    name: NotRequired[str]
+    """Of `eks`: name of the cluster, which can never be changed; `tenbin-<stack>` when absent."""
+    version: NotRequired[str]
+    """Of `eks`, required: version of Kubernetes, for example "1.35"."""
+    owner: NotRequired[str]
+    """Of `eks`, required: who pays, a tag of every resource."""
+    network: NotRequired[NetworkConfig]
+    """Of `eks`, required: the network that it lies in."""
+    administrators: NotRequired[list[str]]
+    """Of `eks`, required: ARNs of the roles and users that administer it, whoever runs `pulumi up` among them."""
+    public_cidrs: NotRequired[list[str]]
+    """Of `eks`: ranges from which the API server is reached over the internet; none when empty."""
+    kms_key: NotRequired[str]
+    """Of `eks`: ARN of the key that encrypts Kubernetes secrets; one that AWS owns when absent."""
+    log_days: NotRequired[int]
+    """Of `eks`: days that the control plane's logs are kept."""
+    deletion_protection: NotRequired[bool]
+    """Of `eks`: whether the cluster refuses to be deleted."""
+    auto_mode: NotRequired[bool]
+    """Of `eks`: let EKS run the nodes, for a fee on top of each instance."""
+    system_nodes: NotRequired[SystemNodesConfig]
+    """Of `eks`: nodes for all that needs no accelerator."""
+    addons: NotRequired[dict[str, str]]
+    """Of `eks`: versions of add-ons that override those of the catalogue, by name."""
 
 
 class GatewayConfig(TypedDict):

@@ -19,6 +19,8 @@ class CapacityType(enum.StrEnum):
     CAPACITY_BLOCK = "capacity-block"
 
 
+InstanceType = Annotated[str, Text(r"[a-z0-9-]+\.[a-z0-9-]+", "an instance type", "g6.xlarge")]
+
 DEFAULT_LEAD_TIME_S = 300
 """From asking for a replica until it serves: a new node, image and weights of an 8B model.
 
@@ -43,7 +45,7 @@ class NodeRange(Frozen):
 class Pool(Frozen):
     """Nodes of one instance type and one capacity type in a zone set."""
 
-    instance_type: Annotated[str, Text(r"[a-z0-9-]+\.[a-z0-9-]+", "an instance type", "g6.xlarge")]
+    instance_type: InstanceType
     """Instance type from the catalogue; it decides accelerator, memory and, unless overridden, price."""
     capacity_type: CapacityType = CapacityType.ON_DEMAND
     nodes: NodeRange

@@ -70,12 +70,12 @@ def problems_of(error: ValidationError, model: type[BaseModel], prefix: str = ""
     """
     problems = []
     details = error.errors(include_url=False)
-    bad_keys = {detail["loc"][:-2] for detail in details if detail["loc"][-1:] == (_KEY,)}
+    holders = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
     for detail in details:
-        if detail["type"] == "too_short" and detail["loc"] in bad_keys:
-            continue  # the mapping is empty only because its keys were refused
-        location = tuple(part for part in detail["loc"] if part != _KEY and not _is_union_tag(part))
-        problems.append(Problem(path=path_text(location, prefix), message=_message(detail, location, model)))
+        if detail["type"] == "too_short" and detail["loc"] in holders:
+            continue  # it is short only because keys or items of it were refused
+        location = _written(detail, model)
+        problems.append(Problem(path=path_text(location, prefix), message=_message(detail, model)))
     return problems
 
 
@@ -101,11 +101,41 @@ def _is_union_tag(part: str | int) -> bool:
     return isinstance(part, str) and part.startswith(("function-", "constrained-", "is-instance"))
 
 
-def _message(detail: Mapping[str, Any], location: Location, model: type[BaseModel]) -> str:
+def _written(detail: Mapping[str, Any], model: type[BaseModel]) -> Location:
+    """Return where an error lies as a person writes it: without what pydantic adds to tell unions and keys apart."""
+    kept: list[str | int] = []
+    current: Any = model
+    for part in detail["loc"]:
+        if part == _KEY or _is_union_tag(part):
+            continue
+        if str(part) not in _tagged(current):
+            kept.append(part)
+        current = _step(current, part)
+    if detail["type"].startswith("union_tag_"):
+        kept.append(str(detail["ctx"]["discriminator"]).strip("'"))
+    return tuple(kept)
+
+
+def _tagged(annotation: Any) -> dict[str, Any]:
+    """Return the models of a discriminated union by tag; none for anything else."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _tagged(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) not in {typing.Union, types.UnionType}:
+        return {}
+    models = [option for option in typing.get_args(annotation) if isinstance(option, type)]
+    fields = [(option, option.model_fields.get("kind")) for option in models if issubclass(option, BaseModel)]
+    return {str(typing.get_args(field.annotation)[0]): option for option, field in fields if field is not None}
+
+
+def _message(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
     kind, value, context = detail["type"], detail.get("input"), detail.get("ctx", {})
     match kind:
         case "extra_forbidden":
-            return unknown_key_message(str(location[-1]), _keys_at(model, location[:-1]))
+            return unknown_key_message(str(detail["loc"][-1]), _keys_at(model, detail["loc"][:-1]))
+        case "union_tag_not_found":
+            return "is required and missing"
+        case "union_tag_invalid":
+            return f"{context['tag']!r} is not allowed. Allowed: {context['expected_tags']}"
         case "missing":
             return "is required and missing"
         case "string_type" if isinstance(value, int | float):
@@ -133,6 +163,9 @@ def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
 
 
 def _step(annotation: Any, part: str | int) -> Any:
+    chosen = _tagged(annotation).get(str(part))
+    if chosen is not None:
+        return chosen
     model = _model_in(annotation)
     if model is not None and isinstance(part, str) and part in model.model_fields:
         return model.model_fields[part].annotation

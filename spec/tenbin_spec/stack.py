@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from tenbin_spec import catalogue, contract
+from tenbin_spec.clusters import ExistingCluster
 from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.engine_metrics import EngineMetrics
 from tenbin_spec.engines import EngineKind, Image
 from tenbin_spec.pools import Pool
 from tenbin_spec.problems import ConfigurationError, Problem, not_one_of, path_text, problems_of
-from tenbin_spec.quantities import Frozen, Name, Text
+from tenbin_spec.quantities import Frozen, Name
 from tenbin_spec.services import Service
 
 PROJECT = "tenbin"
@@ -21,24 +22,6 @@ PROJECT = "tenbin"
 PREFIX = f"{PROJECT}:"
 RESERVED_PREFIX = "tenbin-"
 """Begins the names of the gateway's own routes."""
-
-
-class Cluster(Frozen):
-    """The Kubernetes cluster."""
-
-    kind: Literal["existing"]
-    """`existing`: any cluster that the ambient kubeconfig reaches."""
-    context: Annotated[str, Text(r"[!-~]{1,253}", "a context of the kubeconfig", "staging")] | None = None
-    """Context of the kubeconfig; its current one when absent."""
-    namespace: Name = "tenbin"
-    """Namespace that everything of the stack lives in, and that the stack owns."""
-
-    @field_validator("namespace")
-    @classmethod
-    def _is_its_own(cls, value: str) -> str:
-        if value == "default" or value.startswith("kube-"):
-            raise ValueError(f"{value!r} is the cluster's own namespace. Allowed: any name but default and kube-*")
-        return value
 
 
 class Gateway(Frozen):
@@ -78,7 +61,7 @@ class Observability(Frozen):
 class Stack(Frozen):
     """The whole agreement and what builds it."""
 
-    cluster: Cluster
+    cluster: ExistingCluster
     pools: Annotated[dict[Name, Pool], Field(min_length=1)]
     services: Annotated[dict[Name, Service], Field(min_length=1)]
     cost: CostCap

@@ -15,10 +15,20 @@ import pydantic
 import pytest
 import tenbin
 from tenbin import observability, parsing, shapes
-from tenbin_spec import cost_cap, engine_metrics, engines, networks, objectives, pools, services, stack, workload
+from tenbin_spec import (
+    clusters,
+    cost_cap,
+    engine_metrics,
+    engines,
+    networks,
+    objectives,
+    pools,
+    services,
+    stack,
+    workload,
+)
 
 PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
-    (shapes.ClusterConfig, stack.Cluster),
     (shapes.CostCapConfig, cost_cap.CostCap),
     (shapes.EngineConfig, engines.Engine),
     (shapes.EngineMetricsConfig, engine_metrics.EngineMetrics),
@@ -36,8 +46,10 @@ PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (shapes.SecretKeyConfig, engines.SecretKey),
     (shapes.ServiceConfig, services.Service),
     (shapes.SloConfig, objectives.Slo),
+    (shapes.SystemNodesConfig, clusters.SystemNodes),
     (shapes.WorkloadConfig, workload.Workload),
     (tenbin.AcceleratorPoolArgs, parsing.PoolArguments),
+    (tenbin.ClusterArgs, parsing.ClusterArguments),
     (tenbin.GatewayArgs, parsing.GatewayArguments),
     (tenbin.ModelServiceArgs, parsing.ServiceArguments),
     (tenbin.NetworkArgs, parsing.NetworkArguments),
@@ -46,14 +58,20 @@ PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (tenbin.PlannerArgs, parsing.PlannerArguments),
     (tenbin.PlatformArgs, stack.Stack),
 ]
+UNIONS: dict[Any, tuple[type[pydantic.BaseModel], ...]] = {
+    shapes.ClusterConfig: (clusters.ExistingCluster, clusters.EksCluster),
+}
+"""Shapes that stand for several models, told apart by `kind`: a TypedDict of a component package cannot be a union."""
 MODELS = {model: shape for shape, model in PAIRS}
+MODELS |= {model: shape for shape, models in UNIONS.items() for model in models}
+INPUTS = (pulumi.Input[str], pulumi.Input[dict[str, str]])
 ids = [shape.__name__ for shape, _ in PAIRS]
 
 
 def members(shape: Any) -> dict[str, Any]:
     """Return the plain members of a TypedDict; inputs are what comes from other resources, which no model parses."""
     found = {name: _required(kind) for name, kind in inspect.get_annotations(shape).items()}
-    return {name: kind for name, kind in found.items() if kind != pulumi.Input[str]}
+    return {name: kind for name, kind in found.items() if kind not in INPUTS}
 
 
 def written(kind: Any) -> Any:
@@ -61,8 +79,9 @@ def written(kind: Any) -> Any:
     if typing.get_origin(kind) is typing.Annotated:
         return written(typing.get_args(kind)[0])
     if typing.get_origin(kind) in {typing.Union, types.UnionType}:
-        [only] = [option for option in typing.get_args(kind) if option is not types.NoneType]
-        return written(only)
+        options = {written(option) for option in typing.get_args(kind) if option is not types.NoneType}
+        [only] = options
+        return only
     if typing.get_origin(kind) is typing.Literal:
         return type(typing.get_args(kind)[0])
     if typing.get_origin(kind) is tuple:
@@ -98,7 +117,19 @@ def test_every_shape_has_its_model() -> None:
         value for value in vars(shapes).values() if typing.is_typeddict(value) and value is not typing.TypedDict
     }
     declared |= {getattr(tenbin, name) for name in tenbin.__all__ if name.endswith("Args")}
-    assert declared == {shape for shape, _ in PAIRS}
+    assert declared == {shape for shape, _ in PAIRS} | set(UNIONS)
+
+
+@pytest.mark.parametrize("shape", UNIONS, ids=[shape.__name__ for shape in UNIONS])
+def test_shape_of_several_models_has_the_fields_of_all_and_requires_what_all_require(shape: Any) -> None:
+    models = UNIONS[shape]
+    hints: dict[str, Any] = {}
+    for model in models:
+        found = typing.get_type_hints(model, include_extras=True)
+        hints |= {name: written(found[name]) for name in model.model_fields}
+    assert members(shape) == hints
+    required = [{name for name, field in model.model_fields.items() if field.is_required()} for model in models]
+    assert shape.__required_keys__ == set.intersection(*required)
 
 
 def _required(kind: Any) -> Any:

@@ -7,6 +7,18 @@ from typing import Any
 ACCOUNT = "111122223333"
 
 
+def plain_cluster(**replacements: Any) -> dict[str, Any]:
+    """Return the plain form of a valid cluster of kind `eks`, with fields replaced."""
+    return {
+        "kind": "eks",
+        "version": "1.35",
+        "owner": "ml-platform",
+        "network": {"zones": ["eu-west-1a", "eu-west-1b", "eu-west-1c"]},
+        "administrators": [f"arn:aws:iam::{ACCOUNT}:role/platform-admin"],
+        **replacements,
+    }
+
+
 def outputs(kind: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     """Return the outputs of a resource besides its inputs.
 

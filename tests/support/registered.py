@@ -36,6 +36,7 @@ class Registered:
     """`type::name` of the resources that must exist before, those of its inputs among them."""
     provider: str
     """`type::name` of the explicit provider."""
+    protect: bool
 
     @property
     def key(self) -> str:
@@ -108,6 +109,7 @@ class _Monitor(mocks.MockMonitor):
                     ignore_changes=tuple(request.ignoreChanges),
                     depends_on=tuple(sorted({_key(urn) for urn in request.dependencies})),
                     provider=_key(request.provider.rpartition("::")[0] or ""),
+                    protect=request.protect,
                 )
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]

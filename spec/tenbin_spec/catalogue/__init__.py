@@ -90,6 +90,12 @@ class _Instances(Frozen):
     instances: dict[str, Instance]
 
 
+class _Addons(Frozen):
+    source: str
+    date: _Date
+    versions: dict[str, dict[str, str]]
+
+
 class PriceList(Frozen):
     """Prices of one region and one way of buying."""
 
@@ -114,6 +120,12 @@ def accelerators() -> dict[str, Accelerator]:
 def instances() -> dict[str, Instance]:
     """Return the instance types by name."""
     return _Instances.model_validate(_read("instances.json")).instances
+
+
+@functools.cache
+def addon_versions() -> dict[str, dict[str, str]]:
+    """Return the versions of EKS add-ons that a cluster is built with, by version of Kubernetes and name."""
+    return _Addons.model_validate(_read("addons.json")).versions
 
 
 @functools.cache
