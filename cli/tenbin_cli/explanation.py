@@ -41,6 +41,8 @@ def _service(service: ServiceView, workloads: list[WorkloadView]) -> Iterator[Re
             _candidates(service.considered),
         )
     yield _indented("wanted", _workloads(service, workloads))
+    if any(item.starts for item in workloads):
+        yield _indented("starts so far, median", _starts(workloads))
 
 
 def _indented(title: str, body: RenderableType) -> RenderableType:
@@ -116,3 +118,24 @@ def _workloads(service: ServiceView, workloads: list[WorkloadView]) -> Renderabl
             item.reason.code if item.reason in service.reasons else f"{item.reason.code}: {item.reason.detail}",
         )
     return table
+
+
+def _starts(workloads: list[WorkloadView]) -> RenderableType:
+    table = Table("workload", "node", "image", box=None, header_style="dim")
+    for name in ("starts", "for a node", "pull", "container", "engine", "together"):
+        table.add_column(name, justify="right")
+    for item in workloads:
+        for found in item.starts:
+            table.add_row(
+                item.name,
+                found.node,
+                found.image,
+                str(found.count),
+                *(_seconds(value) for value in (found.node_s, found.image_s, found.container_s, found.engine_s)),
+                _seconds(found.total_s),
+            )
+    return table
+
+
+def _seconds(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.0f} s"

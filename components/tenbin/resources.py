@@ -9,6 +9,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 _CLASSES: dict[str, type[pulumi.CustomResource]] = {
+    "ClusterRole": kubernetes.rbac.v1.ClusterRole,
+    "ClusterRoleBinding": kubernetes.rbac.v1.ClusterRoleBinding,
     "ConfigMap": kubernetes.core.v1.ConfigMap,
     "Deployment": kubernetes.apps.v1.Deployment,
     "Namespace": kubernetes.core.v1.Namespace,

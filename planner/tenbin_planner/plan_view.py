@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from tenbin_spec.plan import (
     PlanView,
     ReasonView,
     ServiceView,
+    StartsView,
     WorkloadView,
 )
 
@@ -128,6 +130,7 @@ def _workload(tick: ports.Tick, workload: PlannedWorkload) -> WorkloadView:
         starting=state.count(Phase.STARTING),
         draining=state.count(Phase.DRAINING, Phase.TERMINATING),
         reason=_reason(workload.because),
+        starts=tuple(StartsView(**dataclasses.asdict(item)) for item in workload.starts),
     )
 
 

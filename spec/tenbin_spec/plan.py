@@ -21,6 +21,26 @@ class ReasonView(Frozen):
     detail: str
 
 
+class StartsView(Frozen):
+    """Starts of a workload that were alike, in parts: medians in seconds, None for what nobody told."""
+
+    node: Literal["warm", "cold", "unknown"]
+    """Whether the node was there when the replica was made."""
+    image: Literal["warm", "cold", "unknown"]
+    """Whether the image was on the node."""
+    count: int
+    """Starts that completed and are remembered."""
+    node_s: float | None
+    """From the making of the replica until it had a node."""
+    image_s: float | None
+    """The pull of its image."""
+    container_s: float | None
+    """From having a node until the engine's program ran, without the pull."""
+    engine_s: float | None
+    """From there until it served."""
+    total_s: float | None
+
+
 class WorkloadView(Frozen):
     """Replicas of a service's role on one pool."""
 
@@ -36,6 +56,8 @@ class WorkloadView(Frozen):
     starting: int
     draining: int
     reason: ReasonView
+    starts: tuple[StartsView, ...] = ()
+    """What was measured of its starts, by what was there when they began."""
 
 
 class ClassView(Frozen):

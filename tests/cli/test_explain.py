@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import http.server
 import json
 import pathlib
@@ -24,6 +25,8 @@ from tenbin_planner.controller import http as planner_http
 from tenbin_planner.controller.documents import Documents
 from tenbin_planner.controller.metrics import Metrics
 from tenbin_planner.controller.recorder import ClusterRecorder
+from tenbin_planner.decide.observation import Warmth
+from tenbin_planner.decide.plan import MeasuredStarts
 from tenbin_planner.model import fleet
 from tenbin_spec.plan import PlanView
 from typer.testing import CliRunner
@@ -102,6 +105,31 @@ def test_a_live_plan_is_explained_with_forecast_candidates_and_reasons(ticks: li
         assert text in shown
     chosen = next(line for line in shown.splitlines() if "→" in line)
     assert f" {service.considered.chosen} " in chosen
+
+
+def test_measured_starts_are_shown_in_their_parts_and_what_is_unknown_as_such(
+    ticks: list[ports.Tick], tmp_path: pathlib.Path
+) -> None:
+    measured = MeasuredStarts(
+        node=Warmth.COLD,
+        image=Warmth.UNKNOWN,
+        count=3,
+        node_s=91.0,
+        image_s=None,
+        container_s=None,
+        engine_s=82.4,
+        total_s=None,
+    )
+    workloads = tuple(dataclasses.replace(item, starts=(measured,)) for item in ticks[-1].plan.workloads)
+    tick = dataclasses.replace(ticks[-1], plan=dataclasses.replace(ticks[-1].plan, workloads=workloads))
+    path = tmp_path / "plans.jsonl"
+    path.write_text(f"{plan_view.view(tick).model_dump_json()}\n")
+    status, out, _ = run("explain", "--plans", str(path))
+    assert status == 0
+    assert "starts so far, median" in out
+    assert f"{SPOT}  cold  unknown       3        91 s     -          -    82 s         -" in out
+    status, out, _ = run("explain", "--plans", str(path), "--json")
+    assert PlanView.model_validate_json(out).workloads[0].starts[0].engine_s == 82.4
 
 
 def test_the_fleet_that_is_chosen_is_worth_most_of_those_weighed_in_full(ticks: list[ports.Tick]) -> None:

@@ -56,6 +56,8 @@ def test_it_builds_exactly_these_parts() -> None:
             "ServiceAccount::platform-picker",
         ],
         "Planner::platform-planner": [
+            "ClusterRole::platform-planner",
+            "ClusterRoleBinding::platform-planner",
             "ConfigMap::platform-planner-document",
             "Deployment::platform-planner",
             "NetworkPolicy::platform-planner",
@@ -98,7 +100,7 @@ def test_every_object_lies_in_the_namespace_and_waits_for_it() -> None:
     found = platform(configuration)
     assert found.one("Namespace::platform").inputs["metadata"]["name"] == "inference"
     for item in found.resources:
-        if item.type.startswith("kubernetes:") and item.key != "Namespace::platform":
+        if item.type.startswith("kubernetes:") and item.key != "Namespace::platform" and "ClusterRole" not in item.type:
             assert item.inputs["metadata"]["namespace"] == "inference", item.key
             assert "Namespace::platform" in item.depends_on, item.key
 

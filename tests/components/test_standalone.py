@@ -92,11 +92,12 @@ def test_a_planner_may_scale_its_workloads_and_no_others() -> None:
     }
 
 
-def test_no_role_has_wildcards_secrets_or_more_than_its_namespace() -> None:
+def test_no_role_has_wildcards_or_secrets_and_beyond_the_namespace_only_the_look_at_nodes() -> None:
     args: Any = stacks.plain_stack()
     found = register(lambda: tenbin.Platform("platform", args))
     roles = [item for item in found.resources if "Role" in item.type]
-    assert {item.type.rpartition(":")[2] for item in roles} == {"Role", "RoleBinding"}
+    [looks] = [item.inputs["rules"] for item in roles if item.type.endswith(":ClusterRole")]
+    assert looks == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
     for role in roles:
         for rule in role.inputs.get("rules", []):
             assert "*" not in json.dumps(rule)
@@ -109,6 +110,8 @@ def test_a_planner_starts_once_its_rights_and_its_document_are_there() -> None:
     args: Any = {"document": document_of(stacks.stack(), "test").to_json(), "namespace": "inference"}
     found = register(lambda: tenbin.Planner("planner", args))
     assert set(found.one("Deployment::planner").depends_on) == {
+        "ClusterRole::planner",
+        "ClusterRoleBinding::planner",
         "ConfigMap::planner-document",
         "Role::planner",
         "RoleBinding::planner",

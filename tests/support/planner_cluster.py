@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ _CORE = f"/api/v1/namespaces/{NAMESPACE}"
 _APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"
 _LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 _MERGE = {"Content-Type": "application/merge-patch+json"}
+_STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
+"""As kubelets patch: each condition by its type, the others stay."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,9 +91,42 @@ class Api:
             "phase": "Running",
             "podIP": "127.0.0.1",
             "podIPs": [{"ip": "127.0.0.1"}],
-            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-24T21:44:00Z"}],
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": _now()}],
         }
-        self.client._call("PATCH", f"{_CORE}/pods/{pod}/status", json={"status": status}, headers=_MERGE)
+        self.client._call("PATCH", f"{_CORE}/pods/{pod}/status", json={"status": status}, headers=_STRATEGIC)
+
+    @contextlib.contextmanager
+    def node(self, name: str, *, pool: str) -> Iterator[None]:
+        """Have a node of a pool, ready from now on and until the end of the block."""
+        metadata = {"name": name, "labels": {"tenbin.dev/pool": pool}}
+        self.create("/api/v1/nodes", {"metadata": metadata})
+        try:
+            status = {
+                "allocatable": {"pods": "110", "cpu": "8", "memory": "32Gi"},
+                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": _now()}],
+            }
+            self.client._call("PATCH", f"/api/v1/nodes/{name}/status", json={"status": status}, headers=_MERGE)
+            yield
+        finally:
+            self.client._call("DELETE", f"/api/v1/nodes/{name}")
+
+    def patch_node(self, name: str, patch: dict[str, Any]) -> None:
+        self.client._call("PATCH", f"/api/v1/nodes/{name}", json=patch, headers=_MERGE)
+
+    def begin(self, pod: dict[str, Any]) -> None:
+        """Write what a kubelet would, once it has pulled the image and the engine's program runs."""
+        name = pod["metadata"]["name"]
+        subject = {key: pod["metadata"][key] for key in ("name", "namespace", "uid")}
+        event = {
+            "metadata": {"name": f"{name}.pulled"},
+            "involvedObject": {"kind": "Pod", "fieldPath": "spec.containers{engine}", **subject},
+            "reason": "Pulled",
+            "message": 'Successfully pulled image "tenbin/simulated-engine:1" in 4s (4.5s including waiting)',
+        }
+        self.create(f"{_CORE}/events", event)
+        running = {"name": "engine", "image": "i", "imageID": "i", "ready": False, "restartCount": 0}
+        status = {"startTime": _now(), "containerStatuses": [{**running, "state": {"running": {"startedAt": _now()}}}]}
+        self.client._call("PATCH", f"{_CORE}/pods/{name}/status", json={"status": status}, headers=_MERGE)
 
     def events(self) -> list[dict[str, Any]]:
         return list(self.client.get(f"{_CORE}/events")["items"])
@@ -120,6 +156,10 @@ class Api:
         )
 
 
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _engine_deployment(name: str, pool: str) -> dict[str, Any]:
     labels = {
         "app.kubernetes.io/name": "tenbin-engine",
@@ -146,6 +186,8 @@ def _furnish(client: cluster.Cluster) -> None:
     for manifest in layout_of_planner.account(workloads=workloads, namespace=NAMESPACE, stack="test"):
         if manifest["kind"] == "ServiceAccount":
             path = f"{_CORE}/serviceaccounts"
+        elif "namespace" not in manifest["metadata"]:
+            path = f"/apis/rbac.authorization.k8s.io/v1/{manifest['kind'].lower()}s"
         else:
             path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/{manifest['kind'].lower()}s"
         client._call("POST", path, json=manifest)

@@ -32,3 +32,23 @@ def account(*, metadata: Json, rules: Sequence[Json]) -> list[Json]:
             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": metadata["namespace"]}],
         },
     ]
+
+
+def clusterwide(*, metadata: Json, rules: Sequence[Json], account: Json) -> list[Json]:
+    """Return rights on objects of no namespace: a ClusterRole and its binding, both of one name.
+
+    Args:
+        metadata: of both; without a namespace, so that the name tells one stack's from another's.
+        rules: of the ClusterRole.
+        account: metadata of the ServiceAccount that gets them.
+    """
+    return [
+        {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": list(rules)},
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": metadata["name"]},
+            "subjects": [{"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}],
+        },
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tenbin_spec import contract
 
 from tenbin._layout import access, deployments, pods
-from tenbin._layout.manifests import Json, Placed, labels, metadata, service
+from tenbin._layout.manifests import Json, Placed, label_value, labels, metadata, service
 
 PORT_ACCESS_LOG = "access-log"
 _USER = 65532
@@ -33,10 +33,10 @@ def document(*, text: str, namespace: Placed, stack: str) -> Json:
 
 
 def account(*, workloads: Sequence[str], namespace: Placed, stack: str) -> list[Json]:
-    """Return the planner's ServiceAccount, Role and binding.
+    """Return the planner's ServiceAccount, Role and binding, and its right to look at nodes.
 
-    It scales the given workloads and no other, marks pods before it removes them, tells events, and keeps its state
-    and its Lease. It cannot change a workload, read a Secret or see another namespace.
+    It scales the given workloads and no other, marks pods before it removes them, reads and tells events, and keeps its
+    state and its Lease. It cannot change a workload or a node, read a Secret or see another namespace.
     """
     configuration = (contract.DOCUMENT_CONFIG_MAP, contract.STATE_CONFIG_MAP)
     rules = [
@@ -44,13 +44,18 @@ def account(*, workloads: Sequence[str], namespace: Placed, stack: str) -> list[
         access.rule("", "configmaps", ["update", "patch"], [contract.STATE_CONFIG_MAP]),
         access.rule("", "configmaps", ["create"]),
         access.rule("", "pods", ["get", "list", "watch", "patch"]),
-        access.rule("", "events", ["create", "patch"]),
+        access.rule("", "events", ["create", "patch", "list"]),
         access.rule("apps", "deployments", ["get", "list", "watch"]),
         access.rule("apps", "deployments/scale", ["get", "update"], sorted(workloads)),
         access.rule("coordination.k8s.io", "leases", ["get", "update"], [contract.LEASE_PLANNER]),
         access.rule("coordination.k8s.io", "leases", ["create"]),
     ]
-    return access.account(metadata=metadata(contract.NAME_PLANNER, namespace, own_labels(stack)), rules=rules)
+    own = metadata(contract.NAME_PLANNER, namespace, own_labels(stack))
+    looks = {"name": f"{contract.NAME_PLANNER}-{label_value(stack)}", "labels": own_labels(stack)}
+    return [
+        *access.account(metadata=own, rules=rules),
+        *access.clusterwide(metadata=looks, rules=[access.rule("", "nodes", ["list"])], account=own),
+    ]
 
 
 def front(*, namespace: Placed, stack: str) -> Json:

@@ -20,6 +20,7 @@ TIMEOUT_S = 5.0
 _MERGE_PATCH = "application/merge-patch+json"
 _ENGINES = f"{contract.LABEL_NAME}={contract.NAME_ENGINE}"
 _NOT_FOUND = 404
+_FORBIDDEN = 403
 _CONFLICT = 409
 
 Json = dict[str, Any]
@@ -29,12 +30,17 @@ class ClusterError(Exception):
     """The API server refused a call or could not be reached; the message says which call and why.
 
     ClusterError
-    └── ConflictError    somebody else wrote first
+    ├── ConflictError    somebody else wrote first
+    └── ForbiddenError   the planner's account has no right to it
     """
 
 
 class ConflictError(ClusterError):
     """Somebody else changed the object since it was read; nothing was written."""
+
+
+class ForbiddenError(ClusterError):
+    """The planner's account may not do this."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,6 +104,35 @@ class Cluster:
             server_time=None if response is None else response.server_time,
         )
 
+    async def pool_nodes(self) -> list[Json]:
+        """Return the nodes of pools.
+
+        Raises:
+            ForbiddenError: when the account may not list nodes.
+            ClusterError: for any other failure.
+        """
+        response = await self._call(
+            "list nodes",
+            self._core.list_node_without_preload_content,
+            label_selector=contract.LABEL_POOL,
+            is_clusterwide=True,
+        )
+        return list(json.loads(_body(response))["items"])
+
+    async def pulls(self) -> list[Json]:
+        """Return the events of image pulls that ended.
+
+        Raises:
+            ForbiddenError: when the account may not list events.
+            ClusterError: for any other failure.
+        """
+        response = await self._call(
+            "list events",
+            self._core.list_namespaced_event_without_preload_content,
+            field_selector="reason=Pulled,involvedObject.kind=Pod",
+        )
+        return list(json.loads(_body(response))["items"])
+
     async def scale(self, deployment: str, *, expected: int, wanted: int) -> None:
         """Change a Deployment's replicas from `expected` to `wanted`.
 
@@ -152,10 +187,12 @@ class Cluster:
         name: str | None = None,
         *,
         is_absence_allowed: bool = False,
+        is_clusterwide: bool = False,
         **arguments: Any,
     ) -> _Response | None:
         """Call the API server; None says that the object does not exist, where that is allowed."""
-        place = {"namespace": self._namespace} if name is None else {"name": name, "namespace": self._namespace}
+        place = {} if is_clusterwide else {"namespace": self._namespace}
+        place |= {} if name is None else {"name": name}
         try:
             answer = await method(**place, **arguments, _request_timeout=TIMEOUT_S)
             body = await answer.read()
@@ -164,8 +201,8 @@ class Cluster:
         if answer.status == _NOT_FOUND and is_absence_allowed:
             return None
         if answer.status >= 400:
-            kind = ConflictError if answer.status == _CONFLICT else ClusterError
-            raise kind(f"{what}: {answer.status} {_message(body)}")
+            kinds: dict[int, type[ClusterError]] = {_CONFLICT: ConflictError, _FORBIDDEN: ForbiddenError}
+            raise kinds.get(answer.status, ClusterError)(f"{what}: {answer.status} {_message(body)}")
         return _Response(body=body, server_time=_time(answer.headers.get("Date")))
 
 

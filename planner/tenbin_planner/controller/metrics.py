@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tenbin_planner import ports
+    from tenbin_planner.decide.observation import StartParts
     from tenbin_planner.decide.plan import PlannedService
     from tenbin_planner.demand import Attainment
 
@@ -73,6 +74,19 @@ class Metrics:
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=registry,
         )
+        self._lead = gauge(
+            "expected_lead_time_seconds",
+            "Seconds that a start is expected to take until it serves, median.",
+            *_WORKLOAD,
+        )
+        self._parts = Histogram(
+            "tenbin_planner_lead_time_seconds",
+            "Seconds that a part of a replica's start took, by whether node and image were there.",
+            ("pool", "part", "node", "image"),
+            buckets=(1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600, 900, 1800, 3600),
+            registry=registry,
+        )
+        self._starting: set[str] = set()
         self._failures = counter("step_failures", "Steps that failed and are tried again.", "step", "error")
         self._orders = counter("orders", "Orders carried out.", "kind")
         self._due = counter("forecasts_due", "Forecasts of a rate whose moment has come.", "service")
@@ -112,6 +126,7 @@ class Metrics:
         for order in tick.done:
             self._orders.labels(type(order).__name__.lower()).inc()
         self._record_workloads(tick)
+        self._record_starts(tick)
         for service in plan.services:
             self._record_service(service)
             self._record_forecast(service, plan.at)
@@ -128,6 +143,34 @@ class Metrics:
             if state is not None:
                 for phase in _PHASES:
                     self._replicas.labels(*labels, phase).set(state.count(phase))
+
+    def _record_starts(self, tick: ports.Tick) -> None:
+        """Observe the parts of starts that are over since the last tick; what was there before is none of them."""
+        expected = {name: lead_s for item in tick.plan.services for name, lead_s in item.lead_s.items()}
+        self._lead.clear()
+        starting: set[str] = set()
+        for item in tick.plan.workloads:
+            if item.name in expected:
+                self._lead.labels(item.service, item.role, item.pool, item.name).set(expected[item.name])
+            state = tick.scene.observation.workloads.get(item.name)
+            for replica in () if state is None else state.replicas:
+                if replica.phase is Phase.STARTING:
+                    starting.add(replica.name)
+                elif replica.phase is Phase.READY and replica.name in self._starting:
+                    self._observe(item.pool, replica.start)
+        self._starting = starting
+
+    def _observe(self, pool: str, start: StartParts) -> None:
+        parts = {
+            "node": start.node_s,
+            "image": start.image_s,
+            "container": start.container_s,
+            "engine": start.engine_s,
+            "total": start.total_s,
+        }
+        for part, seconds in parts.items():
+            if seconds is not None:
+                self._parts.labels(pool, part, start.node, start.image).observe(seconds)
 
     def _record_service(self, service: PlannedService) -> None:
         for gauge, value in (

@@ -1,4 +1,4 @@
-"""Puts together what the planner sees: document, Deployments, pods, engines and the gateway."""
+"""Puts together what the planner sees: document, Deployments, pods, nodes, engines and the gateway."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tenbin_planner import ports
 from tenbin_planner.controller import by_hand, pod_states
 from tenbin_planner.controller.adapters import ADAPTERS
 from tenbin_planner.controller.lengths import LengthTracker
+from tenbin_planner.controller.node_watch import NodeWatch
 from tenbin_planner.controller.scraper import Scraped, Target
 from tenbin_planner.decide.observation import Absent, Observation, Phase, ReplicaState, WorkloadState
 
@@ -51,6 +52,7 @@ class ClusterObserver:
         self._log = log
         self._clock = clock
         self._lengths = LengthTracker()
+        self._nodes = NodeWatch(cluster)
         self._draining_since: dict[str, float] = {}
         self.engines_unread: dict[str, str] = {}
         """Why each ready engine that could not be read could not, by pod, at the last tick."""
@@ -63,9 +65,12 @@ class ClusterObserver:
             NoDocumentError: when there is no document to go by.
         """
         document = await self._document()
-        deployments, pods = await asyncio.gather(self._cluster.engine_deployments(), self._cluster.engine_pods())
+        deployments, pods, _ = await asyncio.gather(
+            self._cluster.engine_deployments(), self._cluster.engine_pods(), self._nodes.look()
+        )
         states = [pod_states.read(item, server_time=pods.server_time) for item in pods.items]
         known = [state for state in states if state is not None and state.service in document.services]
+        await self._nodes.follow(pods.items)
         targets, unreadable = _targets(document, known)
         scraped = {**unreadable, **await self._read(document, targets)}
         now = self._clock.now()
@@ -75,6 +80,7 @@ class ClusterObserver:
             gateway=self._log.snapshot(now),
             workloads=self._workloads(document, deployments, known, scraped, at=now),
             lengths=self._lengths.means(at=now),
+            problems=self._nodes.problems,
         )
         return ports.Scene(document=document, document_problem=self._documents.problem, observation=observation)
 
@@ -149,6 +155,7 @@ class ClusterObserver:
             since_s=at - self._draining_since[state.uid] if is_draining else state.starting_s,
             is_scheduled=state.is_scheduled,
             engine=result.reading if isinstance(result, Scraped) else result,
+            start=self._nodes.start(state.uid),
         )
 
 

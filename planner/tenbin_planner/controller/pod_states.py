@@ -25,9 +25,15 @@ class PodState:
     phase: Phase
     starting_s: float
     """Seconds since its start began, by the API server's clock alone."""
-    is_scheduled: bool
+    node: str | None
+    """Name of its node; None while it has none."""
     host: str | None
     port: int
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it has a node."""
+        return self.node is not None
 
 
 def read(pod: Json, *, server_time: float | None) -> PodState | None:
@@ -57,7 +63,7 @@ def read(pod: Json, *, server_time: float | None) -> PodState | None:
         service=service,
         phase=_phase(pod),
         starting_s=max(0.0, server_time - started) if server_time is not None and started is not None else 0.0,
-        is_scheduled=bool(pod.get("spec", {}).get("nodeName")),
+        node=pod.get("spec", {}).get("nodeName") or None,
         host=status.get("podIP") or None,
         port=_port(pod),
     )
@@ -65,7 +71,7 @@ def read(pod: Json, *, server_time: float | None) -> PodState | None:
 
 def _phase(pod: Json) -> Phase:
     metadata, status = pod["metadata"], pod.get("status", {})
-    ready = _condition(status, "Ready")
+    ready = condition(status, "Ready")
     annotations = metadata.get("annotations") or {}
     if metadata.get("deletionTimestamp"):
         return Phase.TERMINATING
@@ -93,17 +99,19 @@ def _started(pod: Json) -> float | None:
     """Return when the start of a pod began: its creation, or when it stopped being ready after that."""
     containers = pod.get("status", {}).get("containerStatuses") or []
     if any(item.get("restartCount") for item in containers):
-        again = _moment(_condition(pod.get("status", {}), "Ready").get("lastTransitionTime"))
+        again = moment(condition(pod.get("status", {}), "Ready").get("lastTransitionTime"))
         if again is not None:
             return again
-    return _moment(pod["metadata"].get("creationTimestamp"))
+    return moment(pod["metadata"].get("creationTimestamp"))
 
 
-def _condition(status: Json, kind: str) -> Json:
+def condition(status: Json, kind: str) -> Json:
+    """Return a condition of a pod's or node's status by its type; empty where there is none."""
     return next((item for item in status.get("conditions") or [] if item.get("type") == kind), {})
 
 
-def _moment(text: str | None) -> float | None:
+def moment(text: str | None) -> float | None:
+    """Return a time of the API in seconds since the epoch; None for none, or for one that is no time."""
     try:
         return None if text is None else datetime.datetime.fromisoformat(text).timestamp()
     except ValueError:

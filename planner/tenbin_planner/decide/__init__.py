@@ -16,7 +16,7 @@ The recipe, one step per module:
     allocate      keep, give up and buy over pools                 limits    pools, and caps in dollars per hour
     closures      pools that give no nodes are left alone          drain     who is to go, gently: from plan to orders
     explain       every number's reason                            considered  what was weighed, on which forecast
-    memory        what the next decision takes from this one
+    memory        what the next decision takes from this one       measured    what starts took, part by part
 
 Where no future can be simulated, `need` and `hold` size the fleet by its capacity in steady state.
 
@@ -40,6 +40,7 @@ from tenbin_planner.decide import (
     explain,
     judging,
     leads,
+    measured,
     need,
     replicas,
     signals,
@@ -254,6 +255,7 @@ def _plan(
                 hourly_usd=item.hourly_usd,
                 wanted=_wanted(item.name, service, allocation, observation, ledger),
                 because=explain.workload(document, service, item, allocation, reasons),
+                starts=measured.starts(memory.leads, item.name),
             )
             for item in service.workloads
         ]
@@ -283,6 +285,7 @@ def _problems(observation: Observation, seen: Sequence[Assessment]) -> Iterator[
         for item in service.workloads:
             state = observation.workloads.get(item.name)
             yield from () if state is None else state.by_hand.problems
+    yield from observation.problems
 
 
 def _service(

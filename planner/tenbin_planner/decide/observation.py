@@ -48,6 +48,45 @@ class EngineReading:
     """Share of the KV cache in use, 0 to 1."""
 
 
+class Warmth(enum.StrEnum):
+    """Whether what a start needs was there when it began."""
+
+    WARM = "warm"
+    """It was there."""
+    COLD = "cold"
+    """It had to come first."""
+    UNKNOWN = "unknown"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StartParts:
+    """The start of a replica in parts, in seconds; one that is not over, or that nobody told, is None and never 0."""
+
+    node: Warmth = Warmth.UNKNOWN
+    """Whether its node was there when the replica was made."""
+    image: Warmth = Warmth.UNKNOWN
+    """Whether its image was on the node already."""
+    node_s: float | None = None
+    """From the making of the replica until it has a node."""
+    image_s: float | None = None
+    """The pull of its image; 0 where the image was there."""
+    container_s: float | None = None
+    """From having a node until the engine's program runs, without the pull: sandbox, volumes, containers before it."""
+    engine_s: float | None = None
+    """From there until it serves: weights, compilation, warm-up."""
+
+    @property
+    def total_s(self) -> float | None:
+        """All parts together; None while one is not known."""
+        parts = (self.node_s, self.image_s, self.container_s, self.engine_s)
+        known = [part for part in parts if part is not None]
+        return sum(known) if len(known) == len(parts) else None
+
+
+UNTOLD = StartParts()
+"""A start of which nobody told anything."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReplicaState:
     """One replica."""
@@ -59,6 +98,8 @@ class ReplicaState:
     is_scheduled: bool
     """Whether it has a node; one without costs nothing yet."""
     engine: EngineReading | Absent
+    start: StartParts = UNTOLD
+    """Of its first start, as far as the cluster tells."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,3 +152,5 @@ class Observation:
     """By name; a workload that is missing does not exist in the cluster."""
     lengths: Mapping[str, ObservedLengths]
     """By service; missing where engines did not tell."""
+    problems: tuple[str, ...] = ()
+    """What cannot be seen of the cluster, in words."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tenbin_spec.reasons import Reason
     from tenbin_spec.services import Role
 
+    from tenbin_planner.decide.observation import Warmth
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Because:
@@ -22,6 +24,21 @@ class Because:
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasuredStarts:
+    """Starts of a workload that were alike, in parts: medians in seconds, None for what nobody told."""
+
+    node: Warmth
+    image: Warmth
+    count: int
+    """Starts that completed and are remembered."""
+    node_s: float | None
+    image_s: float | None
+    container_s: float | None
+    engine_s: float | None
+    total_s: float | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +53,8 @@ class PlannedWorkload:
     """Price of one replica for an hour; None when unknown."""
     wanted: int
     because: Because
+    starts: tuple[MeasuredStarts, ...] = ()
+    """What was measured of its starts, by what was there when they began."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tenbin_planner.decide.observation import Phase
+from tenbin_planner.decide.observation import UNTOLD, Phase, StartParts, Warmth
 from tenbin_planner.decide.plain import finite
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ LONGEST_S = 86_400.0
 """Ages beyond a day count as a day."""
 MOST_TIME_S = 1e12
 """Moments beyond this many seconds are no moments."""
+PARTS = ("node_s", "image_s", "container_s", "engine_s")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,8 @@ class Start:
     """It took longer than this."""
     until_s: float | None
     """And not longer than this; None when it ended without serving."""
+    parts: StartParts = UNTOLD
+    """What the cluster told of it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,10 +74,7 @@ class LeadMemory:
             "starting": {
                 name: [item.pool, item.age_s, item.is_scheduled] for name, item in sorted(self.starting.items())
             },
-            "starts": {
-                pool: [[start.at, start.from_s, start.until_s] for start in starts]
-                for pool, starts in sorted(self.starts.items())
-            },
+            "starts": {pool: [_to_plain(start) for start in starts] for pool, starts in sorted(self.starts.items())},
         }
 
 
@@ -91,17 +91,7 @@ def from_plain(plain: Mapping[str, Any]) -> LeadMemory:
                 str(name): Waiting(pool=str(pool), age_s=_seconds(age), is_scheduled=bool(is_scheduled))
                 for name, (pool, age, is_scheduled) in plain["starting"].items()
             },
-            starts={
-                str(pool): tuple(
-                    Start(
-                        at=finite(at, WHERE),
-                        from_s=_seconds(from_s),
-                        until_s=None if until_s is None else _seconds(until_s),
-                    )
-                    for at, from_s, until_s in starts
-                )
-                for pool, starts in plain["starts"].items()
-            },
+            starts={str(pool): tuple(_start(*start) for start in starts) for pool, starts in plain["starts"].items()},
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"memory of starts is not of the shape that this program writes: {error!r}") from error
@@ -167,15 +157,62 @@ def _age_s(replica: ReplicaState, before: Waiting | None, passed_s: float) -> fl
 
 def _ended(replica: ReplicaState, before: Waiting, at: float, passed_s: float) -> Start | None:
     if replica.phase in (Phase.READY, Phase.DRAINING):
-        return Start(at=at, from_s=before.age_s, until_s=min(before.age_s + passed_s, LONGEST_S))
+        until_s = min(before.age_s + passed_s, LONGEST_S)
+        return Start(at=at, from_s=before.age_s, until_s=until_s, parts=_usable(replica.start))
     return Start(at=at, from_s=before.age_s, until_s=None) if before.is_scheduled else None
 
 
 def _unseen(replica: ReplicaState, at: float, passed_s: float) -> Start | None:
     """Return the start of a replica that began and served between two moments; None for one that was there before."""
     if replica.phase is Phase.READY and _is_age(replica.since_s) and 0 < replica.since_s < passed_s:
-        return Start(at=at, from_s=0.0, until_s=min(replica.since_s, LONGEST_S))
+        return Start(at=at, from_s=0.0, until_s=min(replica.since_s, LONGEST_S), parts=_usable(replica.start))
     return None
+
+
+def _usable(parts: StartParts) -> StartParts:
+    """Return parts without those that are no times."""
+    return dataclasses.replace(
+        parts,
+        node_s=_age_or_none(parts.node_s),
+        image_s=_age_or_none(parts.image_s),
+        container_s=_age_or_none(parts.container_s),
+        engine_s=_age_or_none(parts.engine_s),
+    )
+
+
+def _age_or_none(value: float | None) -> float | None:
+    return value if value is not None and _is_age(value) else None
+
+
+def _to_plain(start: Start) -> list[Any]:
+    plain: list[Any] = [start.at, start.from_s, start.until_s]
+    if start.parts == UNTOLD:
+        return plain
+    return [*plain, [start.parts.node, start.parts.image, *(getattr(start.parts, name) for name in PARTS)]]
+
+
+def _start(at: Any, from_s: Any, until_s: Any, parts: Any = None) -> Start:
+    return Start(
+        at=finite(at, WHERE),
+        from_s=_seconds(from_s),
+        until_s=None if until_s is None else _seconds(until_s),
+        parts=UNTOLD if parts is None else _parts(*parts),
+    )
+
+
+def _parts(node: Any, image: Any, *told: Any) -> StartParts:
+    try:
+        warmth = {"node": Warmth(node), "image": Warmth(image)}
+    except ValueError as error:
+        raise ValueError(f"{WHERE}: {error}") from None
+    node_s, image_s, container_s, engine_s = _four(told)
+    return StartParts(**warmth, node_s=node_s, image_s=image_s, container_s=container_s, engine_s=engine_s)
+
+
+def _four(told: tuple[Any, ...]) -> tuple[float | None, ...]:
+    if len(told) != len(PARTS):
+        raise TypeError(f"{len(told)} parts of a start where {len(PARTS)} belong")
+    return tuple(None if value is None else _seconds(value) for value in told)
 
 
 def _is_age(value: float) -> bool:

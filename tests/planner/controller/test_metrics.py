@@ -8,7 +8,11 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support import planner_page, planning
+from support.planning import NOW, SPOT, replica, workload
+from tenbin_planner import ports
 from tenbin_planner.controller.metrics import Forecasts, Metrics
+from tenbin_planner.decide import decide, memory
+from tenbin_planner.decide.observation import Phase, ReplicaState, StartParts, Warmth
 from tenbin_planner.decide.plan import ForecastPoint, PlannedService
 
 UNITS = re.compile(
@@ -46,6 +50,49 @@ def test_every_metric_has_its_unit_in_its_name_or_help() -> None:
     assert families
     for family in families:
         assert UNITS.search(f"{family.name.replace('_', ' ')} {family.documentation}"), family.name
+
+
+def tick(*replicas: ReplicaState, at: float = NOW) -> ports.Tick:
+    agreed = planning.document()
+    seen = planning.observe(workload(SPOT, *replicas), at=at)
+    plan = decide(agreed, {}, seen, memory.Memory()).plan
+    scene = ports.Scene(document=agreed, document_problem=None, observation=seen)
+    return ports.Tick(scene=scene, plan=plan, orders=(), done=(), is_leader=True, is_dry_run=False)
+
+
+def test_the_parts_of_a_start_are_observed_once_when_it_serves() -> None:
+    whole = StartParts(node=Warmth.COLD, image=Warmth.COLD, node_s=90.0, image_s=200.0, container_s=5.0, engine_s=80.0)
+    partly = StartParts(node=Warmth.WARM, node_s=2.0)
+
+    def seen(phase: Phase, at: float) -> ports.Tick:
+        before = dataclasses.replace(replica("was-there"), start=whole)
+        return tick(
+            before,
+            dataclasses.replace(replica("a", phase), start=whole),
+            dataclasses.replace(replica("b", phase), start=partly),
+            at=at,
+        )
+
+    metrics = Metrics()
+    for phase, at in ((Phase.STARTING, NOW), (Phase.READY, NOW + 5), (Phase.READY, NOW + 10)):
+        metrics.record(seen(phase, at), {})
+    families = {item.name: item for item in text_string_to_metric_families(metrics.page().decode())}
+    found = {
+        (item.labels["pool"], item.labels["part"], item.labels["node"], item.labels["image"]): item.value
+        for item in families["tenbin_planner_lead_time_seconds"].samples
+        if item.name.endswith("_sum")
+    }
+    assert found == {
+        ("l4-spot", "node", "cold", "cold"): 90.0,
+        ("l4-spot", "image", "cold", "cold"): 200.0,
+        ("l4-spot", "container", "cold", "cold"): 5.0,
+        ("l4-spot", "engine", "cold", "cold"): 80.0,
+        ("l4-spot", "total", "cold", "cold"): 375.0,
+        ("l4-spot", "node", "warm", "unknown"): 2.0,
+    }
+    expected = families["tenbin_planner_expected_lead_time_seconds"].samples
+    assert {item.labels["pool"] for item in expected} == {"l4-spot", "l4"}
+    assert all(item.value == pytest.approx(planning.LEAD_S, rel=0.05) for item in expected)
 
 
 def test_requests_are_counters_with_what_the_gateway_counted() -> None:

@@ -43,6 +43,12 @@ class Cluster:
     async def engine_pods(self) -> Listed:
         return Listed(items=self._pods, server_time=NOW)
 
+    async def pool_nodes(self) -> list[dict[str, object]]:
+        return []
+
+    async def pulls(self) -> list[dict[str, object]]:
+        return []
+
 
 class Store:
     """A store without memory."""

@@ -15,11 +15,13 @@ from support.planning import ON_DEMAND, SPOT
 from support.waiting import until, until_async
 from tenbin_planner import kubernetes_access
 from tenbin_planner.controller.actuator import ClusterActuator
-from tenbin_planner.controller.cluster import Cluster, ClusterError, ConflictError
+from tenbin_planner.controller.cluster import Cluster, ClusterError, ConflictError, ForbiddenError
 from tenbin_planner.controller.documents import Documents
 from tenbin_planner.controller.leadership import LeaseLeadership
+from tenbin_planner.controller.node_watch import NodeWatch
 from tenbin_planner.controller.state_store import StateStore
 from tenbin_planner.decide import drain, memory
+from tenbin_planner.decide.observation import Warmth
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
@@ -65,7 +67,7 @@ async def test_the_account_can_do_its_work_and_nothing_else(account: ApiClient) 
         await cluster.scale("other", expected=0, wanted=1)
     with pytest.raises(ClusterError, match=r'read ConfigMap kube-root-ca.crt: 403 configmaps "kube-root-ca.crt"'):
         await cluster.config_map("kube-root-ca.crt")
-    with pytest.raises(ClusterError, match="write ConfigMap tenbin-document: 403"):
+    with pytest.raises(ForbiddenError, match="write ConfigMap tenbin-document: 403"):
         await cluster.put_config_map("tenbin-document", {}, {})
 
 
@@ -87,6 +89,27 @@ async def test_ages_come_with_the_clock_of_the_api_server(account: ApiClient) ->
     listed = await Cluster(account, "tenbin").engine_pods()
     assert listed.server_time is not None
     assert before - 1 <= listed.server_time <= time.time()  # it comes in whole seconds
+
+
+async def test_a_start_is_seen_in_its_parts(api: Api, account: ApiClient) -> None:
+    """The scheduler gives the pod a node that was made after it; a kubelet's words are written as one would."""
+    cluster = Cluster(account, "tenbin")
+    watch = NodeWatch(cluster)
+    api.tell(SPOT, 1)
+    pod = until(lambda: api.pods(SPOT))[0]["metadata"]
+    with api.node("l4-spot-0", pool="l4-spot"):
+        bound = until(lambda: (found := api.pods(SPOT)[0]) and found["spec"].get("nodeName") and found)
+        api.begin(bound)
+        await watch.look()
+        await watch.follow((await cluster.engine_pods()).items)
+        found = watch.start(pod["uid"])
+        assert watch.problems == ()
+        assert (found.node, found.image, found.image_s) == (Warmth.COLD, Warmth.COLD, 4.5)
+        assert found.node_s is not None
+        assert found.engine_s is None
+        api.set_ready(pod["name"])
+        await watch.follow((await cluster.engine_pods()).items)
+        assert watch.start(pod["uid"]).engine_s is not None
 
 
 async def test_what_is_saved_is_loaded_by_the_next_planner(account: ApiClient) -> None:

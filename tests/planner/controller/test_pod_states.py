@@ -63,7 +63,7 @@ def test_a_ready_pod_serves_where_it_says() -> None:
         service="chat",
         phase=Phase.READY,
         starting_s=100.0,
-        is_scheduled=True,
+        node="l4-0",
         host="10.0.0.7",
         port=8123,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import TYPE_CHECKING
@@ -11,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.planning import ON_DEMAND, SPOT, replica, workload
-from tenbin_planner.decide import leads, starts
+from tenbin_planner.decide import leads, measured, starts
 from tenbin_planner.decide.leads import LeadMemory
-from tenbin_planner.decide.observation import Phase
+from tenbin_planner.decide.observation import Phase, StartParts, Warmth
+from tenbin_planner.decide.plan import MeasuredStarts
 from tenbin_planner.decide.starts import Start, Waiting
 
 if TYPE_CHECKING:
@@ -227,3 +229,64 @@ def test_shares_that_are_none_are_refused(share: float) -> None:
 def test_what_was_not_written_so_is_refused(plain: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"memory of starts|not enough values"):
         leads.from_plain(plain)
+
+
+COLD = StartParts(node=Warmth.COLD, image=Warmth.COLD, node_s=90.0, image_s=200.0, container_s=5.0, engine_s=80.0)
+WARM = StartParts(node=Warmth.WARM, image=Warmth.WARM, node_s=1.0, image_s=0.0, container_s=4.0, engine_s=75.0)
+
+
+def told(name: str, phase: Phase, since_s: float, parts: StartParts) -> ReplicaState:
+    return dataclasses.replace(replica(name, phase, since_s=since_s), start=parts)
+
+
+def test_the_parts_of_a_start_are_remembered_once_it_serves() -> None:
+    half = dataclasses.replace(WARM, engine_s=None)
+    memory = seen(LeadMemory(), 1000, told("a", STARTING, 70, half), told("b", STARTING, 370, COLD))
+    memory = seen(memory, 1015, told("a", READY, 85, WARM), told("b", READY, 385, COLD), told("c", READY, 10, WARM))
+    assert [item.parts for item in memory.of("l4")] == [WARM, COLD, WARM]
+    assert starts.from_plain(json.loads(json.dumps(memory.to_plain()))) == memory
+
+
+def test_parts_that_are_no_times_are_not_remembered() -> None:
+    odd = dataclasses.replace(WARM, node_s=math.nan, image_s=-1.0, engine_s=1e9)
+    memory = seen(LeadMemory(), 1000, told("a", STARTING, 70, odd))
+    memory = seen(memory, 1015, told("a", READY, 85, odd))
+    [start] = memory.of("l4")
+    assert start.parts == StartParts(node=Warmth.WARM, image=Warmth.WARM, container_s=4.0)
+
+
+def test_a_memory_without_parts_is_written_and_read_as_before() -> None:
+    memory = seen(LeadMemory(), 1000, replica("a", STARTING, since_s=40))
+    memory = seen(memory, 1015, replica("a", READY, since_s=55))
+    assert memory.to_plain()["starts"] == {"l4": [[1015, 40, 55]]}
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ([], "not of the shape"),
+        (["warm"], "not of the shape"),
+        (["tepid", "warm", 1, 0, 4, 75], "memory of starts: 'tepid' is not a valid Warmth"),
+        (["warm", "warm", 1, 0, 4, math.inf], "holds inf where a finite number belongs"),
+        (["warm", "warm", -1, 0, 4, 75], "holds -1 where a time of 0 or more belongs"),
+    ],
+)
+def test_parts_that_this_program_never_wrote_are_refused(parts: list[object], message: str) -> None:
+    plain = {"at": 1.0, "starting": {}, "starts": {"l4": [[1.0, 2.0, 3.0, parts]]}}
+    with pytest.raises(ValueError, match=message):
+        starts.from_plain(plain)
+
+
+def test_what_starts_took_is_summed_up_by_what_was_there() -> None:
+    slow = dataclasses.replace(COLD, node_s=110.0, image_s=None)
+    over = [
+        Start(at=float(number), from_s=70, until_s=85, parts=parts)
+        for number, parts in enumerate((WARM, COLD, slow, StartParts()))
+    ]
+    memory = LeadMemory(starts={"l4": (*over, Start(at=9.0, from_s=500, until_s=None, parts=COLD))})
+    cold, warm = measured.starts(memory, "l4")
+    assert cold == MeasuredStarts(
+        node=Warmth.COLD, image=Warmth.COLD, count=2, node_s=100, image_s=200, container_s=5, engine_s=80, total_s=375
+    )
+    assert (warm.node, warm.count, warm.total_s) == (Warmth.WARM, 1, 80)
+    assert measured.starts(memory, "l4-spot") == ()

@@ -1,0 +1,100 @@
+"""Follows nodes and starts from tick to tick: what each node was seen to have, and how far each pod has come.
+
+Nodes and events lie beyond what the planner needs to act. Where its account may not list them, it says so and plans on
+without.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tenbin_planner.controller import node_states, start_parts
+from tenbin_planner.controller.cluster import ForbiddenError
+from tenbin_planner.decide.observation import UNTOLD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tenbin_planner.controller.cluster import Cluster, Json
+    from tenbin_planner.controller.node_states import NodeState
+    from tenbin_planner.decide.observation import StartParts
+
+
+class NodeWatch:
+    """What is known of nodes, and of starts on them."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._nodes: Mapping[str, NodeState] = {}
+        self._starts: dict[str, StartParts] = {}
+        self._listed: dict[str, bool | None] = {}
+        self._over: set[str] = set()
+        self._refusals: dict[str, str] = {}
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What cannot be seen, in words."""
+        return tuple(f"{what}: {why}" for what, why in sorted(self._refusals.items()))
+
+    def start(self, uid: str) -> StartParts:
+        """Return how far the first start of a pod has come."""
+        return self._starts.get(uid, UNTOLD)
+
+    async def look(self) -> None:
+        """Look at the nodes of pools.
+
+        Raises:
+            ClusterError: when the API server does not say what nodes there are.
+        """
+        what = "nodes are not seen"
+        try:
+            found = [node_states.read(item) for item in await self._cluster.pool_nodes()]
+        except ForbiddenError as error:
+            self._nodes, self._refusals[what] = {}, str(error)
+        else:
+            self._nodes = {node.name: node for node in found if node is not None}
+            self._refusals.pop(what, None)
+
+    async def follow(self, pods: Iterable[Json]) -> None:
+        """Take note of how far the starts of pods have come; of those that are gone nothing is kept.
+
+        Raises:
+            ClusterError: when the API server does not say what was pulled.
+        """
+        present = {pod["metadata"].get("uid", ""): pod for pod in pods}
+        self._starts = {uid: start for uid, start in self._starts.items() if uid in present}
+        self._listed = {uid: listed for uid, listed in self._listed.items() if uid in present}
+        self._over &= present.keys()
+        starting = {uid: pod for uid, pod in present.items() if uid not in self._over}
+        for uid, pod in starting.items():
+            if uid not in self._listed and (node := self._node(pod)) is not None:
+                self._listed[uid] = _lists(node, pod)
+        pulls = await self._pulls(starting)
+        for uid, pod in starting.items():
+            self._starts[uid] = start_parts.read(
+                pod, node=self._node(pod), pull=pulls.get(uid), was_listed=self._listed.get(uid)
+            )
+        # A replica that stops being ready and is again has not started anew.
+        self._over |= {uid for uid, pod in starting.items() if start_parts.is_over(pod)}
+
+    async def _pulls(self, pods: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Return the pulls for pods whose engines run and do not serve yet."""
+        if not any(start_parts.has_begun(pod) for pod in pods.values()):
+            return {}
+        what = "image pulls are not seen"
+        try:
+            found = start_parts.pulls(await self._cluster.pulls())
+        except ForbiddenError as error:
+            self._refusals[what] = str(error)
+            return {}
+        self._refusals.pop(what, None)
+        return found
+
+    def _node(self, pod: Json) -> NodeState | None:
+        return self._nodes.get(pod.get("spec", {}).get("nodeName") or "")
+
+
+def _lists(node: NodeState, pod: Json) -> bool | None:
+    """Tell whether a node lists a pod's image before its program runs; None where it is too late to tell."""
+    image = start_parts.image_of(pod)
+    return None if image is None or start_parts.has_begun(pod) else node.has_image(image)

@@ -1,0 +1,122 @@
+"""Starts as they are followed from tick to tick, with what the API server tells and refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenbin_planner.controller.cluster import ForbiddenError
+from tenbin_planner.controller.node_watch import NodeWatch
+from tenbin_planner.decide.observation import StartParts, Warmth
+
+IMAGE = "tenbin/engine:1"
+
+
+class Cluster:
+    """An API server with nodes and events, which it may refuse to list."""
+
+    def __init__(self) -> None:
+        self.nodes: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self.refused = False
+
+    async def pool_nodes(self) -> list[dict[str, Any]]:
+        if self.refused:
+            raise ForbiddenError("list nodes: 403 nodes is forbidden")
+        return self.nodes
+
+    async def pulls(self) -> list[dict[str, Any]]:
+        if self.refused:
+            raise ForbiddenError("list events: 403 events is forbidden")
+        return self.events
+
+
+def starting(name: str, **status: Any) -> dict[str, Any]:
+    """Return a pod that was made at noon and taken by its node three seconds later."""
+    return {
+        "metadata": {"name": name, "uid": name, "creationTimestamp": "2026-11-24T12:00:00Z"},
+        "spec": {"nodeName": "n", "containers": [{"name": "engine", "image": IMAGE}]},
+        "status": {
+            "startTime": "2026-11-24T12:00:03Z",
+            "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-24T12:00:03Z"}],
+            **status,
+        },
+    }
+
+
+def begun(name: str, *, ready_at: str | None = None) -> dict[str, Any]:
+    """Return it once its program runs, since ten seconds past noon."""
+    state = {"running": {"startedAt": "2026-11-24T12:00:10Z"}}
+    found = starting(name, containerStatuses=[{"name": "engine", "state": state, "restartCount": 0}])
+    if ready_at is not None:
+        found["status"]["conditions"].append({"type": "Ready", "status": "True", "lastTransitionTime": ready_at})
+    return found
+
+
+def node(*images: str) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "n",
+            "uid": "n",
+            "creationTimestamp": "2026-11-24T09:00:00Z",
+            "labels": {"tenbin.dev/pool": "l4-spot"},
+        },
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-24T09:01:00Z"}],
+            "images": [{"names": [image]} for image in images],
+        },
+    }
+
+
+async def tick(watch: NodeWatch, *pods: dict[str, Any]) -> StartParts:
+    """Look once, and return the start of the first pod."""
+    await watch.look()
+    await watch.follow(pods)
+    return watch.start(pods[0]["metadata"]["uid"]) if pods else StartParts()
+
+
+def watching(*nodes: dict[str, Any]) -> tuple[Cluster, NodeWatch]:
+    cluster = Cluster()
+    cluster.nodes = list(nodes)
+    return cluster, NodeWatch(cluster)  # type: ignore[arg-type]
+
+
+async def test_an_image_that_was_listed_before_the_program_ran_was_there() -> None:
+    cluster, watch = watching(node("docker.io/tenbin/engine:1"))
+    assert (await tick(watch, starting("a"))).image is Warmth.WARM
+    cluster.nodes = [node("docker.io/tenbin/other:1")]
+    assert (await tick(watch, starting("b"))).image is Warmth.COLD
+    cluster.nodes = [node("docker.io/tenbin/other:1", "docker.io/tenbin/engine:1")]  # it has been pulled by now
+    assert (await tick(watch, starting("b"))).image is Warmth.COLD
+    assert (await tick(watch, begun("c"))).image is Warmth.UNKNOWN  # too late to tell by the list
+
+
+async def test_a_start_is_followed_to_its_end_and_not_beyond() -> None:
+    cluster, watch = watching(node())
+    assert await tick(watch, starting("a")) == StartParts(node=Warmth.WARM, node_s=3.0)
+    cluster.events = [
+        {
+            "metadata": {"name": "e", "creationTimestamp": "2026-11-24T12:00:09Z"},
+            "involvedObject": {"uid": "a", "fieldPath": "spec.containers{engine}"},
+            "message": f'Successfully pulled image "{IMAGE}" in 5s (5s including waiting)',
+        }
+    ]
+    assert (await tick(watch, begun("a"))).total_s is None
+    whole = StartParts(node=Warmth.WARM, image=Warmth.COLD, node_s=3.0, image_s=5.0, container_s=2.0, engine_s=60.0)
+    assert await tick(watch, begun("a", ready_at="2026-11-24T12:01:10Z")) == whole
+    cluster.events = []
+    assert await tick(watch, begun("a", ready_at="2026-11-24T15:00:00Z")) == whole  # it was not ready for a while
+    await tick(watch)
+    assert await tick(watch, starting("a")) == StartParts(node=Warmth.WARM, node_s=3.0)  # what is gone is forgotten
+
+
+async def test_without_the_right_to_see_nodes_the_planner_says_so_and_goes_on() -> None:
+    cluster, watch = watching(node())
+    cluster.refused = True
+    assert await tick(watch, begun("a")) == StartParts(node_s=3.0)
+    assert watch.problems == (
+        "image pulls are not seen: list events: 403 events is forbidden",
+        "nodes are not seen: list nodes: 403 nodes is forbidden",
+    )
+    cluster.refused = False
+    assert (await tick(watch, begun("a"))).node is Warmth.WARM
+    assert watch.problems == ()
