@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pathlib
 from decimal import Decimal
@@ -25,6 +26,10 @@ _Stacks = Annotated[list[str] | None, typer.Argument(help="Stacks to check; all 
 _Folder = Annotated[pathlib.Path, typer.Option("--folder", help="Folder of the files Pulumi.<stack>.yaml.")]
 _Schema = Annotated[bool, typer.Option("--schema", help="Write the JSON schema of stack files and end.")]
 _Json = Annotated[bool, typer.Option("--json", help="Write the result as JSON.")]
+_Today = Annotated[
+    datetime.datetime | None,
+    typer.Option("--today", formats=["%Y-%m-%d"], help="Day on which the age of prices is judged; today when absent."),
+]
 
 
 def check(
@@ -32,10 +37,12 @@ def check(
     folder: _Folder = pathlib.Path("stacks"),
     schema: _Schema = False,
     as_json: _Json = False,
+    today: _Today = None,
 ) -> None:
     """Validate stack files and show SLO, replicas, pools and price of each.
 
-    Exit status: 0 when all is well, 1 with findings (it can be built but breaks the agreement), 2 with errors.
+    Exit status: 0 when all is well or only doubtful (warnings), 1 with findings (it can be built but breaks the
+    agreement), 2 with errors.
     """
     if schema:
         typer.echo(json.dumps(stack_file_schema(), indent=2))
@@ -45,14 +52,15 @@ def check(
         typer.echo(f"{folder} holds no file Pulumi.<stack>.yaml. Name the folder with --folder.", err=True)
         raise typer.Exit(EXIT_ERRORS)
     files, errors = _read(folder, names)
-    found = {file.name: checks.findings(file.stack) for file in files}
+    day = (today or datetime.datetime.now(tz=datetime.UTC)).date()
+    found = {file.name: checks.findings(file.stack, day) for file in files}
     if as_json:
         typer.echo(json.dumps(_plain(files, errors, found), indent=2))
     else:
         _show(files, errors, found)
     if errors:
         raise typer.Exit(EXIT_ERRORS)
-    if any(found.values()):
+    if any(_breaches(found)):
         raise typer.Exit(EXIT_FINDINGS)
 
 
@@ -73,18 +81,25 @@ def _show(
     for file in files:
         console.print(_table(file))
         for finding in found[file.name]:
-            console.print(f"  finding: {finding}", style="yellow", markup=False, highlight=False)
+            label = "warning" if finding.level is checks.Level.WARNING else "finding"
+            console.print(f"  {label}: {finding}", style="yellow", markup=False, highlight=False)
     for error in errors:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False)
-    verdict = _verdict(len(files) + len(errors), len(errors), sum(map(len, found.values())))
+    warnings = sum(map(len, found.values())) - len(_breaches(found))
+    verdict = _verdict(len(files) + len(errors), len(errors), len(_breaches(found)), warnings)
     console.print(verdict, style="bold", highlight=False)
 
 
-def _verdict(stacks: int, errors: int, findings: int) -> str:
+def _breaches(found: dict[str, tuple[checks.Finding, ...]]) -> list[checks.Finding]:
+    return [item for own in found.values() for item in own if item.level is checks.Level.BREACH]
+
+
+def _verdict(stacks: int, errors: int, findings: int, warnings: int) -> str:
     noun = "stack" if stacks == 1 else "stacks"
+    doubt = f" {warnings} {'warning' if warnings == 1 else 'warnings'}." if warnings else ""
     if not errors and not findings:
-        return f"{stacks} {noun} checked, all keep the agreement."
-    return f"{stacks} {noun} checked: {errors} with errors, {findings} findings."
+        return f"{stacks} {noun} checked, all keep the agreement.{doubt}"
+    return f"{stacks} {noun} checked: {errors} with errors, {findings} findings.{doubt}"
 
 
 def _table(file: StackFile) -> Table:
@@ -126,7 +141,13 @@ def _plain(
         "stacks": {
             file.name: {
                 "findings": [
-                    {"id": item.id, "path": item.path, "message": item.message, "repair": item.repair}
+                    {
+                        "id": item.id,
+                        "level": item.level,
+                        "path": item.path,
+                        "message": item.message,
+                        "repair": item.repair,
+                    }
                     for item in found[file.name]
                 ],
                 "hourly_usd": {

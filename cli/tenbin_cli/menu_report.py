@@ -10,12 +10,11 @@ from decimal import Decimal
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from tenbin_planner.menu import offers
 from tenbin_planner.menu.fleets import Fleet
 from tenbin_planner.menu.ladder import Step, StepName
 from tenbin_planner.menu.offers import Menu, Offer
 from tenbin_spec.objectives import Objective
-from tenbin_spec.quantities import money_text
+from tenbin_spec.quantities import HOURS_A_MONTH, money_text
 from tenbin_spec.words import duration_text, percent_text
 
 from tenbin_cli.menu_words import WORDS, Language, Words
@@ -230,7 +229,7 @@ class Report:
             "offers": [_plain_offer(menu, offer) for offer in menu.offers.values()],
             "if_10_percent_slower": _plain_offer(menu, menu.if_slower),
             "hourly_cap_usd": money_text(menu.hourly_cap),
-            "hours_a_month": offers.HOURS_A_MONTH,
+            "hours_a_month": HOURS_A_MONTH,
             "traffic": {
                 "trace": menu.demand.trace,
                 "requests": menu.demand.requests,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from tenbin_planner.menu import offers
 from tenbin_planner.menu.ladder import StepName
 from tenbin_spec.profiles import ProfileKind
+from tenbin_spec.quantities import HOURS_A_MONTH
 
 
 class Language(enum.StrEnum):
@@ -182,7 +183,7 @@ EN = Words(
     declared="Traffic as declared: {peak} requests per second at the peak ({expected} expected), {tokens_in} tokens in "
     "and {tokens_out} out on average; {requests} Poisson arrivals at the peak were simulated.",
     recorded="Traffic as recorded: the busiest hour of {trace}, {requests} requests ({rate} per second), replayed.",
-    constant="The fleet stands unchanged for the whole month of 730 hours; a fleet "
+    constant=f"The fleet stands unchanged for the whole month of {HOURS_A_MONTH} hours; a fleet "
     "that follows demand normally costs less.",
     prices="Price per replica and hour in USD: {prices}. Accelerator nodes only: no network, storage or control plane.",
     spot="Interruptions of spot nodes ({pools}) are not counted.",
@@ -293,7 +294,7 @@ JA = Words(
     "ピーク時のポアソン到着 {requests} 件をシミュレーションしました。",
     recorded="トラフィック（実績値）：{trace} の最も混雑した 1 時間、{requests} 件（毎秒 {rate} 件）を"
     "そのまま再現しました。",
-    constant="1 か月（730 時間）を通して構成を固定した場合の費用です。"
+    constant=f"1 か月（{HOURS_A_MONTH} 時間）を通して構成を固定した場合の費用です。"
     "需要に応じて増減させれば、通常はこれより安くなります。",
     prices="1 レプリカ 1 時間当たりの単価（米ドル）：{prices}。アクセラレーターのノードのみで、"
     "通信・ストレージ・管理基盤は含みません。",

@@ -6,6 +6,7 @@ What cannot be parsed ends the program with one message that names every problem
 from __future__ import annotations
 
 import json
+import pathlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from tenbin_spec.engines import Image
 from tenbin_spec.networks import Network
 from tenbin_spec.placements import Placement, placements
 from tenbin_spec.pools import Pool
+from tenbin_spec.price_files import with_prices
 from tenbin_spec.problems import ConfigurationError, Problem, problems_of
 from tenbin_spec.quantities import Frozen, Name
 from tenbin_spec.services import Service
@@ -92,6 +94,19 @@ def stack_configuration() -> dict[str, Any]:
     return {key.removeprefix(PREFIX): _value(text) for key, text in texts.items() if key.startswith(PREFIX)}
 
 
+def priced(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a `Platform` with the prices of the file that they name.
+
+    Raises:
+        pulumi.RunError: when the file cannot be read or has problems.
+    """
+    project = pathlib.Path(pulumi.get_root_directory() or ".")
+    try:
+        return with_prices(configuration, lambda name: (project / name).read_text(encoding="utf-8"), _source())
+    except ConfigurationError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
 def stack(configuration: Mapping[str, Any]) -> Stack:
     """Parse the arguments of a `Platform`.
 
@@ -99,7 +114,7 @@ def stack(configuration: Mapping[str, Any]) -> Stack:
         pulumi.RunError: with every problem.
     """
     try:
-        return parse_stack(_whole_numbers(configuration), f"configuration of stack {pulumi.get_stack()}")
+        return parse_stack(_whole_numbers(configuration), _source())
     except ConfigurationError as error:
         raise pulumi.RunError(str(error)) from None
 
@@ -152,6 +167,10 @@ def service_placements(name: str, parsed: ServiceArguments, *, component: str) -
             for problem in error.problems
         ]
         raise _refusal(own, component) from None
+
+
+def _source() -> str:
+    return f"configuration of stack {pulumi.get_stack()}"
 
 
 def _refusal(problems: list[Problem], component: str) -> pulumi.RunError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -28,6 +28,7 @@ from tenbin.shapes import (
     ObservabilityConfig,
     PlannerConfig,
     PoolConfig,
+    PricesConfig,
     ServiceConfig,
 )
 
@@ -43,6 +44,8 @@ class PlatformArgs(TypedDict):
     """Agreements, by name."""
     cost: CostCapConfig
     """What all services together may cost."""
+    prices: NotRequired[PricesConfig]
+    """Where prices come from that are newer than the catalogue's."""
     gateway: NotRequired[GatewayConfig]
     """The way in."""
     planner: NotRequired[PlannerConfig]
@@ -73,6 +76,7 @@ class Platform(pulumi.ComponentResource):
     """Where the configuration breaks the agreement: `id`, `path`, `message` and `repair` of each finding."""
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = cast("PlatformArgs", parsing.priced(args))
         stack = parsing.stack(args)
         found = findings(stack)
         capped = cost.stack_range(stack).capped(stack.cost.hourly_usd)

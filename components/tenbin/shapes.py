@@ -159,6 +159,8 @@ class PoolConfig(TypedDict):
     """Zones of the nodes; the cluster's own choice when empty."""
     hourly_usd: NotRequired[str]
     """Price of one node for an hour; overrides the catalogue."""
+    priced_on: NotRequired[str]
+    """Day of that price, so that its age can be judged."""
     lead_time_s: NotRequired[int]
     """Prior for the time from asking for a replica until it serves, in seconds."""
 
@@ -192,6 +194,13 @@ class SystemNodesConfig(TypedDict):
     nodes: NotRequired[NodeRangeConfig]
     volume_gb: NotRequired[int]
     """Size of the root volume in GiB."""
+
+
+class PricesConfig(TypedDict):
+    """Where prices come from that are newer than the catalogue's."""
+
+    file: NotRequired[str]
+    """File that `tenbin prices refresh` wrote, named from the project's folder."""
 
 
 class ClusterConfig(TypedDict):

@@ -10,11 +10,13 @@ import pathlib
 from typing import Any
 
 from ruamel.yaml import YAML, error
+from tenbin_spec.price_files import with_prices
 from tenbin_spec.problems import ConfigurationError, Problem
 from tenbin_spec.stack import PREFIX, Stack, parse_stack
 
 _NAME_PREFIX = "Pulumi."
 _SUFFIX = ".yaml"
+_PROJECT = "Pulumi.yaml"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,13 +41,22 @@ def stack_names(folder: pathlib.Path) -> list[str]:
 
 
 def read_stack_file(path: pathlib.Path) -> StackFile:
-    """Read and parse a stack file.
+    """Read and parse a stack file, with the prices of the file that it names.
 
     Raises:
         ConfigurationError: when it cannot be read, is no YAML, or its configuration has problems; all are named.
     """
     name = path.name.removeprefix(_NAME_PREFIX).removesuffix(_SUFFIX)
-    return StackFile(name=name, path=path, stack=parse_stack(read_configuration(path), source=str(path)))
+    project = project_folder(path.absolute().parent)
+    configuration = with_prices(
+        read_configuration(path), lambda name: (project / name).read_text(encoding="utf-8"), str(path)
+    )
+    return StackFile(name=name, path=path, stack=parse_stack(configuration, source=str(path)))
+
+
+def project_folder(folder: pathlib.Path) -> pathlib.Path:
+    """Return the nearest folder with a Pulumi project, from a folder of stacks upwards, or the folder itself."""
+    return next((place for place in (folder, *folder.parents) if (place / _PROJECT).is_file()), folder)
 
 
 def read_configuration(path: pathlib.Path) -> dict[str, Any]:

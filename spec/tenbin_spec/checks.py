@@ -6,11 +6,13 @@ One pure function, printed by `tenbin check`, carried to the planner in the wire
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import enum
 from collections.abc import Iterator
 from decimal import Decimal
 
-from tenbin_spec import cost, feasibility
+from tenbin_spec import catalogue, cost, feasibility
+from tenbin_spec.catalogue import prices
 from tenbin_spec.document import effective_profile
 from tenbin_spec.placements import Placement, placements
 from tenbin_spec.problems import path_text
@@ -22,6 +24,7 @@ class FindingId(enum.StrEnum):
     """Identifiers of findings."""
 
     CAP_BELOW_MINIMUM = "cap-below-minimum"
+    PRICE_STALE = "price-stale"
     PRICE_UNKNOWN = "price-unknown"
     PROFILE_UNKNOWN = "profile-unknown"
     OBJECTIVE_INFEASIBLE = "objective-infeasible"
@@ -29,22 +32,47 @@ class FindingId(enum.StrEnum):
     ON_DEMAND_BEYOND_POOLS = "on-demand-beyond-pools"
 
 
+class Level(enum.StrEnum):
+    """How bad a finding is."""
+
+    BREACH = "breach"
+    """Breaks the agreement."""
+    WARNING = "warning"
+    """Makes it doubtful whether the agreement is kept."""
+
+
+_WARNINGS = frozenset({FindingId.PRICE_STALE})
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One breach of the agreement, with its repair."""
+    """One breach of the agreement, or one doubt, with its repair."""
 
     id: FindingId
     path: str
     message: str
     repair: str
 
+    @property
+    def level(self) -> Level:
+        """How bad it is."""
+        return Level.WARNING if self.id in _WARNINGS else Level.BREACH
+
     def __str__(self) -> str:
         return f"{self.path}: {self.message}. {self.repair} ({self.id})"
 
 
-def findings(stack: Stack) -> tuple[Finding, ...]:
-    """Return every finding of a stack, ordered by place."""
+def findings(stack: Stack, today: datetime.date | None = None) -> tuple[Finding, ...]:
+    """Return every finding of a stack, ordered by place.
+
+    Args:
+        stack: the agreement.
+        today: day on which the age of prices is judged; it is not where the result must not change with the calendar,
+            as in what is deployed.
+    """
     found = [*_caps(stack), *_unknowns(stack), *_objectives(stack), *_room(stack)]
+    if today is not None:
+        found += _old_prices(stack, today)
     return tuple(sorted(found, key=lambda item: (item.path, item.id, item.message)))
 
 
@@ -91,6 +119,22 @@ def _unknowns(stack: Stack) -> Iterator[Finding]:
                 message=f"no engine profile is known for {model} on pool {placement.pool}",
                 repair="Name a profile in engine.profile or measure one; until then nothing is bought there",
             )
+
+
+def _old_prices(stack: Stack, today: datetime.date) -> Iterator[Finding]:
+    for name, pool in stack.pools.items():
+        price, day = catalogue.node_price(pool), catalogue.priced_on(pool)
+        if price is None or day is None or not prices.is_stale(day, today):
+            continue
+        yield Finding(
+            id=FindingId.PRICE_STALE,
+            path=path_text(("pools", name, "instance_type" if pool.hourly_usd is None else "priced_on"), PREFIX),
+            message=(
+                f"the price of {pool.instance_type} {pool.capacity_type} in {pool.region},"
+                f" {money_text(price)} USD per hour, is of {day}, {(today - day).days} days ago"
+            ),
+            repair=f"Ask for today's: tenbin prices refresh --region {pool.region}",
+        )
 
 
 def _objectives(stack: Stack) -> Iterator[Finding]:

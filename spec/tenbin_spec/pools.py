@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from tenbin_spec.quantities import Frozen, Seconds, Text, Usd
+from tenbin_spec.quantities import Day, Frozen, Seconds, Text, Usd
 
 
 class CapacityType(enum.StrEnum):
@@ -54,9 +54,17 @@ class Pool(Frozen):
     zones: tuple[str, ...] = ()
     """Zones of the nodes; the cluster's own choice when empty."""
     hourly_usd: Usd | None = None
-    """Price of one node for an hour; overrides the catalogue, and is needed for spot, reservations and blocks."""
+    """Price of one node for an hour; overrides price file and catalogue, and is needed where both have none."""
+    priced_on: Day | None = None
+    """Day of the price in `hourly_usd`, so that its age can be judged."""
     lead_time_s: Seconds | None = None
     """Prior for the time from asking for a replica until it serves, in seconds."""
+
+    @model_validator(mode="after")
+    def _has_the_price_that_is_dated(self) -> Self:
+        if self.priced_on is not None and self.hourly_usd is None:
+            raise ValueError(f"priced_on {self.priced_on} is the day of hourly_usd, which is missing")
+        return self
 
     @property
     def lead_time_prior_s(self) -> int:

@@ -24,9 +24,12 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 _MONEY = re.compile(r"\d{1,9}(\.\d{1,6})?")
 _SHARE = re.compile(r"0\.\d{1,6}")
 _WINDOW = re.compile(r"([1-9]\d{0,3})([mhd])")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WINDOW_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 LONGEST_WINDOW = datetime.timedelta(days=92)
 MILLISECONDS_PER_DAY = 86_400_000
+HOURS_A_MONTH = 730
+"""8,760 hours of a year over 12, as vendors' calculators count."""
 
 
 class Frozen(BaseModel):
@@ -72,6 +75,18 @@ def _window(value: Any) -> datetime.timedelta:
     raise _refuse(value, "a window in minutes, hours or days (m, h, d) of at most 92d", "30d")
 
 
+def _day(value: Any) -> datetime.date:
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        try:
+            return datetime.date.fromisoformat(value)
+        except ValueError:
+            pass
+    if isinstance(value, datetime.date):
+        hint = f'{value} is a date where a string belongs: put it in quotes, "{value}"'
+        raise PydanticCustomError("tenbin", "{hint}", {"hint": hint})
+    raise _refuse(value, "a day, year-month-day", "2026-11-25")
+
+
 def window_text(window: datetime.timedelta) -> str:
     """Write a window in its largest whole unit: 30 days is `30d`."""
     minutes = int(window.total_seconds() // 60)
@@ -115,6 +130,14 @@ Window = Annotated[
     _schema(_WINDOW.pattern, "A span of minutes, hours or days", "30d"),
 ]
 """The span over which an objective is counted, written `30d`, `12h` or `45m`."""
+
+Day = Annotated[
+    datetime.date,
+    BeforeValidator(_day),
+    PlainSerializer(str, return_type=str),
+    _schema(_DAY.pattern, "A day", "2026-11-25"),
+]
+"""A day, written `2026-11-25` as a string, since YAML readers differ on dates."""
 
 Milliseconds = Annotated[int, Field(strict=True, ge=1, le=MILLISECONDS_PER_DAY)]
 """Whole milliseconds, 1 to one day."""

@@ -14,7 +14,7 @@ from tenbin_spec.engine_metrics import EngineMetrics
 from tenbin_spec.engines import EngineKind, Image
 from tenbin_spec.pools import Pool
 from tenbin_spec.problems import ConfigurationError, Problem, not_one_of, path_text, problems_of
-from tenbin_spec.quantities import Frozen, Name
+from tenbin_spec.quantities import Frozen, Name, Text
 from tenbin_spec.services import Service
 
 PROJECT = "tenbin"
@@ -58,6 +58,13 @@ class Observability(Frozen):
     objects, with what it is to scrape."""
 
 
+class PriceSource(Frozen):
+    """Where prices come from that are newer than the catalogue's."""
+
+    file: Annotated[str, Text(r"[^\x00-\x1f]{1,1000}", "a path from the project's folder", "prices.json")] | None = None
+    """File that `tenbin prices refresh` wrote, named from the project's folder; the catalogue alone when absent."""
+
+
 class Stack(Frozen):
     """The whole agreement and what builds it."""
 
@@ -65,6 +72,7 @@ class Stack(Frozen):
     pools: Annotated[dict[Name, Pool], Field(min_length=1)]
     services: Annotated[dict[Name, Service], Field(min_length=1)]
     cost: CostCap
+    prices: PriceSource = PriceSource()
     gateway: Gateway = Gateway()
     planner: PlannerSettings = PlannerSettings()
     observability: Observability = Observability()

@@ -29,8 +29,8 @@ def write(folder: pathlib.Path, name: str, **replacements: Any) -> None:
         YAML(typ="safe").dump(file, stream)
 
 
-def run(folder: pathlib.Path, *arguments: str) -> tuple[int, str, str]:
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["--folder", str(folder), *arguments])
+def run(folder: pathlib.Path, *arguments: str, today: str = "2026-08-01") -> tuple[int, str, str]:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["--folder", str(folder), "--today", today, *arguments])
     assert not isinstance(result.exception, Exception), result.exception
     return result.exit_code, result.stdout, result.stderr
 
@@ -60,13 +60,41 @@ def test_findings_end_with_one_and_errors_with_two(folder: pathlib.Path) -> None
     assert "2 stacks checked: 1 with errors, 1 findings." in shown
 
 
+def test_an_old_price_is_a_warning_and_no_failure(folder: pathlib.Path) -> None:
+    write(folder, "dev")
+    code, shown, _ = run(folder, today="2027-01-01")
+    assert code == 0
+    assert "warning: tenbin:pools.l4.instance_type: the price of g6.xlarge on-demand in us-east-1" in shown
+    assert "1 stack checked, all keep the agreement. 1 warning." in shown
+
+
+def test_the_price_file_of_the_project_counts(folder: pathlib.Path) -> None:
+    write(folder, "dev", prices={"file": "prices.json"})
+    (folder.parent / "Pulumi.yaml").write_text("name: tenbin\n")
+    newer = {"source": "AWS", "date": "2026-12-01", "region": "us-east-1", "capacity_type": "on-demand"}
+    (folder.parent / "prices.json").write_text(json.dumps({"lists": [{**newer, "hourly_usd": {"g6.xlarge": "0.90"}}]}))
+    code, shown, _ = run(folder, today="2027-01-01")
+    assert code == 0
+    assert "l4: up to 4 at 0.90, g6.xlarge on-demand" in shown
+    assert "1 stack checked, all keep the agreement." in shown
+    assert "warning" not in shown
+
+
+def test_a_price_file_that_is_missing_is_an_error(folder: pathlib.Path) -> None:
+    write(folder, "dev", prices={"file": "prices.json"})
+    code, _, errors = run(folder)
+    assert code == 2
+    assert "tenbin:prices.file: 'prices.json' cannot be read" in errors
+
+
 def test_json_holds_the_same(folder: pathlib.Path) -> None:
     write(folder, "dev", cost__hourly_usd="0.10")
     write(folder, "prod", cost={})
     code, shown, _ = run(folder, "--json")
     plain = json.loads(shown)
     assert code == 2
-    assert [item["id"] for item in plain["stacks"]["dev"]["findings"]] == ["cap-below-minimum"]
+    findings = [(item["id"], item["level"]) for item in plain["stacks"]["dev"]["findings"]]
+    assert findings == [("cap-below-minimum", "breach")]
     assert plain["stacks"]["dev"]["hourly_usd"] == {"minimum": "0.36", "maximum": "0.10"}
     (problems,) = plain["errors"].values()
     assert problems == [{"path": "tenbin:cost.hourly_usd", "message": "is required and missing"}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 from typing import Any
 
@@ -230,6 +231,38 @@ def test_order_of_the_configuration_changes_nothing() -> None:
     assert before == after
 
 
+def priced(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, text: str | None) -> Registrations:
+    """Build a platform in a project with a price file, or without the one that it names."""
+    monkeypatch.setattr(pulumi, "get_root_directory", lambda: str(folder))
+    if text is not None:
+        (folder / "prices.json").write_text(text)
+    return platform(stacks.plain_stack(prices={"file": "prices.json"}))
+
+
+def test_the_project_s_own_prices_count(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = {"source": "AWS", "date": "2026-11-01", "region": "us-east-1", "capacity_type": "on-demand"}
+    text = json.dumps({"lists": [{**newer, "hourly_usd": {"g6.xlarge": "0.9000"}}]})
+    found = priced(tmp_path, monkeypatch, text)
+    document = parse_document(found.one("ConfigMap::platform-planner-document").inputs["data"]["document.json"])
+    prices = {item.pool: str(item.hourly_usd) for item in document.workloads}
+    assert prices == {"l4": "0.90", "l4-spot": "0.36"}
+    assert found.one("Platform::platform").inputs["agreement"]["pools"]["l4"]["priced_on"] == "2026-11-01"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, r"configuration of stack test has 1 problem:\n  - tenbin:prices.file: 'prices.json' cannot be read"),
+        ("{", r"prices.json has 1 problem:\n  - line 1, column 2: is not JSON"),
+    ],
+)
+def test_a_price_file_that_cannot_be_used_ends_the_program(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, text: str | None, expected: str
+) -> None:
+    with pytest.raises(pulumi.RunError, match=expected):
+        priced(tmp_path, monkeypatch, text)
+
+
 def test_a_broken_configuration_ends_with_all_problems_and_registers_nothing() -> None:
     configuration = stacks.plain_stack(
         services__chat__slo__classes={"interactive": {"target": 0.99, "ttft_ms": 1000}},
@@ -241,7 +274,10 @@ def test_a_broken_configuration_ends_with_all_problems_and_registers_nothing() -
     lines = str(caught.value).splitlines()
     assert lines[0] == "configuration of stack test has 3 problems:"
     assert lines[1:] == [
-        "  - tenbin:extra: unknown key. Allowed here: cluster, cost, gateway, observability, planner, pools, services",
+        (
+            "  - tenbin:extra: unknown key. Allowed here: cluster, cost, gateway, observability, planner, pools, "
+            "prices, services"
+        ),
         "  - tenbin:services.chat.pools[0]: 'l5' is not a pool of this stack; did you mean 'l4'? Allowed: l4, l4-spot",
         (
             "  - tenbin:services.chat.slo.classes.interactive.target: 0.99 is a number where a string belongs: put it "

@@ -41,6 +41,7 @@ PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (shapes.ObservabilityConfig, stack.Observability),
     (shapes.PlannerConfig, stack.PlannerSettings),
     (shapes.PoolConfig, pools.Pool),
+    (shapes.PricesConfig, stack.PriceSource),
     (shapes.RateConfig, workload.Rate),
     (shapes.ReplicaRangeConfig, services.ReplicaRange),
     (shapes.SecretKeyConfig, engines.SecretKey),
@@ -90,7 +91,7 @@ def written(kind: Any) -> Any:
         return dict[str, written(typing.get_args(kind)[1])]  # type: ignore[misc]
     if kind in MODELS:
         return MODELS[kind]
-    if isinstance(kind, type) and issubclass(kind, decimal.Decimal | datetime.timedelta | enum.StrEnum):
+    if isinstance(kind, type) and issubclass(kind, decimal.Decimal | datetime.date | datetime.timedelta | enum.StrEnum):
         return str
     return kind
 

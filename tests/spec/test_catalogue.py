@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenbin_spec import catalogue
 from tenbin_spec.catalogue import Architecture
-from tenbin_spec.pools import Pool
+from tenbin_spec.pools import CapacityType, Pool
 
 
 def test_every_instance_has_a_known_accelerator() -> None:
@@ -36,14 +36,25 @@ def test_neuron_devices_are_another_resource() -> None:
 
 
 def test_every_price_is_of_a_known_instance_and_above_zero() -> None:
-    prices = catalogue.price_list().hourly_usd
-    assert set(prices) <= set(catalogue.instances())
-    assert min(prices.values()) > 0
+    for item in catalogue.price_book().lists:
+        assert set(item.hourly_usd) <= set(catalogue.instances()), item.key
+        assert min(item.hourly_usd.values()) > 0, item.key
 
 
-def test_prices_say_source_and_date() -> None:
-    prices = catalogue.price_list()
-    assert (prices.region, prices.date.year >= 2026, "karpenter" in prices.source) == ("us-east-1", True, True)
+def test_every_price_says_source_and_day() -> None:
+    book = catalogue.price_book()
+    dated = [*book.lists, *(price for item in book.fixed for name, price in item if name != "region" and price)]
+    assert all(item.source and item.date.year >= 2025 for item in dated)
+
+
+def test_capacity_blocks_are_priced_where_aws_sells_them() -> None:
+    priced = {
+        name
+        for item in catalogue.price_book().lists
+        if item.capacity_type is CapacityType.CAPACITY_BLOCK
+        for name in item.hourly_usd
+    }
+    assert priced == {name for name, item in catalogue.instances().items() if item.capacity_block}
 
 
 def test_profiles_are_named_for_what_they_are() -> None:

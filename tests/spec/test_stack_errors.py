@@ -59,7 +59,10 @@ CASES = {
     ),
     "unknown domain": (
         {"network": {}},
-        "tenbin:network: unknown key. Allowed here: cluster, cost, gateway, observability, planner, pools, services",
+        (
+            "tenbin:network: unknown key. Allowed here: cluster, cost, gateway, observability, planner, pools, prices,"
+            " services"
+        ),
     ),
     "wrong unit of a threshold": (
         {f"{INTERACTIVE}__ttft_ms": "1s"},

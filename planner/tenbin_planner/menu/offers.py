@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tenbin_spec import problems
 from tenbin_spec.pools import CapacityType
+from tenbin_spec.quantities import HOURS_A_MONTH
 
 from tenbin_planner.menu import fleets, ladder
 from tenbin_planner.menu.demand import Demand
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from tenbin_planner.backtest.scenario import Scenario
     from tenbin_planner.menu.ladder import Step, StepName
 
-HOURS_A_MONTH = 730
-"""8,760 hours of a year over 12, as vendors' calculators count."""
 SLOWER = 1.1
 """Factor on the time of each forward pass in the question what an engine slower than its profile would cost."""
 _CENT_FRACTION = Decimal("0.0001")

@@ -11,15 +11,12 @@ import functools
 import importlib.resources
 import json
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from tenbin_spec.pools import CapacityType, Pool
+from tenbin_spec.catalogue.prices import PriceBook
+from tenbin_spec.pools import Pool
 from tenbin_spec.profiles import EngineProfile
-from tenbin_spec.quantities import Frozen, Usd
-
-_Date = Annotated[datetime.date, Field(strict=False)]
+from tenbin_spec.quantities import Day, Frozen
 
 
 class Vendor(enum.StrEnum):
@@ -80,30 +77,20 @@ class Instance(Frozen):
 
 class _Accelerators(Frozen):
     source: str
-    date: _Date
+    date: Day
     accelerators: dict[str, Accelerator]
 
 
 class _Instances(Frozen):
     source: str
-    date: _Date
+    date: Day
     instances: dict[str, Instance]
 
 
 class _Addons(Frozen):
     source: str
-    date: _Date
+    date: Day
     versions: dict[str, dict[str, str]]
-
-
-class PriceList(Frozen):
-    """Prices of one region and one way of buying."""
-
-    source: str
-    date: _Date
-    region: str
-    capacity_type: CapacityType
-    hourly_usd: dict[str, Usd]
 
 
 def _read(name: str) -> Any:
@@ -129,9 +116,9 @@ def addon_versions() -> dict[str, dict[str, str]]:
 
 
 @functools.cache
-def price_list() -> PriceList:
-    """Return the on-demand prices."""
-    return PriceList.model_validate(_read("prices.json"))
+def price_book() -> PriceBook:
+    """Return the prices that come with tenbin."""
+    return PriceBook.model_validate(_read("prices.json"))
 
 
 @functools.cache
@@ -147,10 +134,16 @@ def node_price(pool: Pool) -> Decimal | None:
     """Return the price of one node of a pool for an hour in USD, or None when nobody knows it."""
     if pool.hourly_usd is not None:
         return pool.hourly_usd
-    prices = price_list()
-    if pool.capacity_type is not prices.capacity_type or pool.region != prices.region:
-        return None
-    return prices.hourly_usd.get(pool.instance_type)
+    price = price_book().of(pool)
+    return None if price is None else price.hourly_usd
+
+
+def priced_on(pool: Pool) -> datetime.date | None:
+    """Return the day of a pool's price, or None when there is no price or nobody wrote its day."""
+    if pool.hourly_usd is not None:
+        return pool.priced_on
+    price = price_book().of(pool)
+    return None if price is None else price.date
 
 
 def find_profile(*, model: str, accelerator: str, tensor_parallel: int, engine: str) -> EngineProfile | None:
