@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from support.waiting import until
 from tenbin_local import errors
-from tenbin_local.plugins import children, install, pythons, serving
-from tenbin_local.plugins.kubernetes import kubeconfig, properties, provider, readiness, settings
+from tenbin_local.plugins import children, install, properties, pythons, serving
+from tenbin_local.plugins.kubernetes import kubeconfig, provider, readiness, settings
 
 
 def _config(name: str, server: str, **user: Any) -> dict[str, Any]:

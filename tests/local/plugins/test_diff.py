@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenbin_local.plugins.kubernetes import diff, paths, properties
+from tenbin_local.plugins import differences, paths, properties
+from tenbin_local.plugins.kubernetes import diff
 
 DEPLOYMENT: dict[str, Any] = {
     "apiVersion": "apps/v1",
@@ -65,14 +66,14 @@ def _set(obj: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 def _compare(
     new: dict[str, Any], *, live: dict[str, Any] | None = None, old: dict[str, Any] | None = None, **options: Any
-) -> diff.Differences:
+) -> differences.Differences:
     old = old or DEPLOYMENT
     return diff.compare(
         live=live or _live(old), old_inputs=old, new_inputs=new, namespaced=options.pop("namespaced", True), **options
     )
 
 
-def _shown(found: diff.Differences) -> list[tuple[str, str, bool]]:
+def _shown(found: differences.Differences) -> list[tuple[str, str, bool]]:
     return [(paths.render(change.path), change.kind.value, change.replaces) for change in found.changes]
 
 

@@ -6,7 +6,8 @@ import pytest
 from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
-from tenbin_local.plugins.kubernetes import checkpoint, naming, ownership, paths, properties, quantities
+from tenbin_local.plugins import paths, properties
+from tenbin_local.plugins.kubernetes import checkpoint, naming, ownership, quantities, secrecy
 
 SECRET = {properties.SIGNATURE: properties.SECRET_SIGNATURE, "value": "hidden"}
 
@@ -57,7 +58,7 @@ def test_whole_numbers_are_integers_and_nulls_are_left_out() -> None:
     ],
 )
 def test_secrets_stay_secret(values: dict[str, Any], inputs: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert properties.mark_secrets(values, inputs) == expected
+    assert secrecy.mark(values, inputs) == expected
 
 
 @pytest.mark.parametrize(

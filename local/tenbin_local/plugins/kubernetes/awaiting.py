@@ -5,8 +5,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tenbin_local.plugins import engine_log
 from tenbin_local.plugins.kubernetes import cluster as clusters
-from tenbin_local.plugins.kubernetes import engine_log, naming, readiness
+from tenbin_local.plugins.kubernetes import naming, readiness
 
 SKIP = "pulumi.com/skipAwait"
 TIMEOUT = "pulumi.com/timeoutSeconds"

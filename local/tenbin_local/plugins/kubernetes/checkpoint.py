@@ -8,7 +8,8 @@ version that the program asked for (`__initialApiVersion`) and the name under wh
 from collections.abc import Mapping
 from typing import Any
 
-from tenbin_local.plugins.kubernetes import naming, properties
+from tenbin_local.plugins import properties
+from tenbin_local.plugins.kubernetes import naming, secrecy
 
 INPUTS = "__inputs"
 API_VERSION = "__initialApiVersion"
@@ -55,8 +56,8 @@ def build(
     spelt: dict[str, Any] = _rename(dict(live), _UNDERSCORED)
     recorded: dict[str, Any] = _rename(dict(inputs), _UNDERSCORED)
     return {
-        **properties.mark_secrets(spelt, marked),
-        INPUTS: properties.mark_secrets(recorded, marked),
+        **secrecy.mark(spelt, marked),
+        INPUTS: secrecy.mark(recorded, marked),
         API_VERSION: api_version,
         MANAGER: manager,
     }

@@ -7,11 +7,11 @@ another manager fills in never show up, fields that somebody changed since do (a
 import base64
 import copy
 import dataclasses
-import enum
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tenbin_local.plugins.kubernetes import naming, paths, properties, quantities, replacement
+from tenbin_local.plugins import differences, paths, properties
+from tenbin_local.plugins.kubernetes import naming, quantities, replacement
 
 _READ_ONLY = (
     "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields",
@@ -19,39 +19,6 @@ _READ_ONLY = (
 )  # fmt: skip
 
 _ABSENT = object()
-
-
-class Kind(enum.Enum):
-    """What happens at a path."""
-
-    ADD = "add"
-    DELETE = "delete"
-    UPDATE = "update"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Change:
-    """One difference between the live object and the new inputs."""
-
-    path: paths.Path
-    kind: Kind
-    new: Any = None
-    """The new value, None when deleted."""
-    replaces: bool = False
-    """Whether the field is immutable."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Differences:
-    """All differences, and how to replace the object where it must be."""
-
-    changes: tuple[Change, ...]
-    delete_before_replace: bool = False
-
-    @property
-    def replaces(self) -> tuple[Change, ...]:
-        """The changes that force a replacement."""
-        return tuple(change for change in self.changes if change.replaces)
 
 
 def normalise(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,7 +76,7 @@ def compare(
     ignored: Sequence[paths.Path] = (),
     config_map_mutable: bool = False,
     secret_mutable: bool = False,
-) -> Differences:
+) -> differences.Differences:
     """The differences between the live object and new inputs, all given without secret marks.
 
     Args:
@@ -136,7 +103,7 @@ def compare(
     same_place = naming.name_of(new) == naming.name_of(live) and (
         new["metadata"].get("namespace") == old["metadata"].get("namespace")
     )
-    return Differences(
+    return differences.Differences(
         changes=changes,
         delete_before_replace=same_place
         and not naming.is_autonamed(new)
@@ -154,11 +121,11 @@ def _place(obj: dict[str, Any], *, namespaced: bool) -> None:
         metadata.pop("namespace", None)
 
 
-def _walk(path: paths.Path, old: Any, new: Any) -> Iterator[Change]:
+def _walk(path: paths.Path, old: Any, new: Any) -> Iterator[differences.Change]:
     if new is _ABSENT:
-        yield Change(path=path, kind=Kind.DELETE)
+        yield differences.Change(path=path, kind=differences.Kind.DELETE)
     elif old is _ABSENT:
-        yield Change(path=path, kind=Kind.ADD, new=new)
+        yield differences.Change(path=path, kind=differences.Kind.ADD, new=new)
     elif isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*new, *(key for key in old if key not in new)]:
             yield from _walk((*path, key), old.get(key, _ABSENT), new.get(key, _ABSENT))
@@ -166,7 +133,7 @@ def _walk(path: paths.Path, old: Any, new: Any) -> Iterator[Change]:
         for index in range(max(len(old), len(new))):
             yield from _walk((*path, index), _at(old, index), _at(new, index))
     elif not _same(path, old, new):
-        yield Change(path=path, kind=Kind.UPDATE, new=new)
+        yield differences.Change(path=path, kind=differences.Kind.UPDATE, new=new)
 
 
 def _at(items: list[Any], index: int) -> Any:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from tenbin_local.plugins.kubernetes import properties
+from tenbin_local.plugins import properties
 
 AUTONAMED = "pulumi.com/autonamed"
 """Annotation, "true" on objects whose name was made up."""

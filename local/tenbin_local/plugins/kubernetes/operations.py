@@ -4,7 +4,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenbin_local.plugins.kubernetes import awaiting, engine_log, naming, ownership, paths
+from tenbin_local.plugins import engine_log, paths
+from tenbin_local.plugins.kubernetes import awaiting, naming, ownership
 from tenbin_local.plugins.kubernetes import cluster as clusters
 
 FORCE = "pulumi.com/patchForce"

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenbin_local.plugins.kubernetes import paths
+from tenbin_local.plugins import paths
 
 
 def owns(entry: Mapping[str, Any], path: paths.Path) -> bool:

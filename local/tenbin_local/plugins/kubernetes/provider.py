@@ -1,58 +1,16 @@
 """The engine's protocol around `tenbin_local.plugins.kubernetes.resources`: requests in, answers out."""
 
-import functools
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import grpc
-from google.protobuf import any_pb2, empty_pb2
-from google.rpc import status_pb2
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from tenbin_local.plugins import versions
-from tenbin_local.plugins.kubernetes import diff, engine_log, paths, properties, releases, resources, settings
-
-Method = Callable[[Any, Any, grpc.ServicerContext], Any]
-
-_PROPERTY_KINDS = {
-    (diff.Kind.ADD, False): provider_pb2.PropertyDiff.ADD,
-    (diff.Kind.ADD, True): provider_pb2.PropertyDiff.ADD_REPLACE,
-    (diff.Kind.DELETE, False): provider_pb2.PropertyDiff.DELETE,
-    (diff.Kind.DELETE, True): provider_pb2.PropertyDiff.DELETE_REPLACE,
-    (diff.Kind.UPDATE, False): provider_pb2.PropertyDiff.UPDATE,
-    (diff.Kind.UPDATE, True): provider_pb2.PropertyDiff.UPDATE_REPLACE,
-}
-
-
-def _answering(method: Method) -> Method:
-    """Turns what an operation raises into what the engine understands."""
-
-    @functools.wraps(method)
-    def answer(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
-        try:
-            return method(self, request, context)
-        except resources.PartlyDoneError as error:
-            _abort_partly(context, error)
-        except (resources.RefusedError, ValueError) as error:
-            context.abort(grpc.StatusCode.UNKNOWN, str(error))
-
-    return answer
-
-
-def _abort_partly(context: grpc.ServicerContext, error: resources.PartlyDoneError) -> None:
-    detail = provider_pb2.ErrorResourceInitFailed(
-        id=error.identifier,
-        properties=properties.to_struct(error.state),
-        reasons=[str(error), *error.reasons],
-        inputs=None if error.inputs is None else properties.to_struct(error.inputs),
-    )
-    packed = any_pb2.Any()
-    packed.Pack(detail)
-    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error), details=[packed])
-    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-    context.abort(grpc.StatusCode.UNKNOWN, str(error))
+from tenbin_local.plugins import differences, engine_log, outcomes, properties, versions
+from tenbin_local.plugins.kubernetes import releases, resources, settings
 
 
 def kind_of(type_token: str) -> dict[str, str]:
@@ -132,7 +90,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         ]
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
-    @_answering
+    @outcomes.answering
     def DiffConfig(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Whether changed configuration means another cluster."""
         old, new = (properties.reveal(properties.from_struct(side)) for side in (request.olds, request.news))
@@ -147,7 +105,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             acceptSecrets=True, supportsPreview=True, supports_autonaming_configuration=True
         )
 
-    @_answering
+    @outcomes.answering
     def Check(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Fills in name and namespace."""
         old, new = (properties.from_struct(side) for side in (request.olds, request.news))
@@ -166,16 +124,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )  # fmt: skip
         return provider_pb2.CheckResponse(inputs=properties.to_struct(checked))
 
-    @_answering
+    @outcomes.answering
     def Diff(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: N802
         """What new inputs would change."""
         new = properties.from_struct(request.news)
         if type_of(request.urn) == releases.TYPE:
             return _release_diff(properties.from_struct(request.old_inputs), new)
         found = self._configured().diff(properties.from_struct(request.olds), new, request.ignoreChanges)
-        return _diff_response(found)
+        return differences.response(found)
 
-    @_answering
+    @outcomes.answering
     def Create(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Makes an object."""
         inputs = properties.from_struct(request.properties)
@@ -192,7 +150,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )
         return provider_pb2.CreateResponse(id=identifier, properties=properties.to_struct(state))
 
-    @_answering
+    @outcomes.answering
     def Read(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Reads an object for a refresh or an import."""
         if type_of(request.urn) == releases.TYPE:
@@ -210,7 +168,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             id=found.identifier, properties=properties.to_struct(found.state), inputs=properties.to_struct(found.inputs)
         )
 
-    @_answering
+    @outcomes.answering
     def Update(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Changes an object."""
         inputs = properties.from_struct(request.news)
@@ -227,7 +185,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             )
         return provider_pb2.UpdateResponse(properties=properties.to_struct(state))
 
-    @_answering
+    @outcomes.answering
     def Delete(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Deletes an object."""
         if type_of(request.urn) != releases.TYPE:
@@ -251,22 +209,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Construct(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Charts, Kustomize folders and YAML groups are not part of this stand-in."""
         context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{request.type}: not supported by this stand-in")
-
-
-def _diff_response(found: diff.Differences) -> Any:
-    response = provider_pb2.DiffResponse(
-        changes=provider_pb2.DiffResponse.DIFF_SOME if found.changes else provider_pb2.DiffResponse.DIFF_NONE,
-        replaces=[paths.render(change.path) for change in found.replaces],
-        deleteBeforeReplace=found.delete_before_replace,
-        hasDetailedDiff=True,
-    )
-    for change in found.changes:
-        response.detailedDiff[paths.render(change.path)].CopyFrom(
-            provider_pb2.PropertyDiff(
-                kind=_PROPERTY_KINDS[change.kind, change.replaces], inputDiff=change.kind is diff.Kind.DELETE
-            )
-        )
-    return response
 
 
 def _release_diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> Any:

@@ -4,7 +4,7 @@ import decimal
 import re
 from typing import Any
 
-from tenbin_local.plugins.kubernetes import paths
+from tenbin_local.plugins import paths
 
 _PLACES = frozenset({"limits", "requests", "capacity", "allocatable", "hard", "overhead", "default", "defaultRequest"})
 """Keys of objects whose values are quantities."""

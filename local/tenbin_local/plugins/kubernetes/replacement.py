@@ -7,7 +7,7 @@ is replaced only when its name, namespace, kind or API group changes.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenbin_local.plugins.kubernetes import paths
+from tenbin_local.plugins import paths
 
 _IDENTITY = ("metadata.name", "metadata.namespace", "kind")
 

@@ -8,38 +8,20 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tenbin_local.plugins import differences, engine_log, outcomes, paths, properties
 from tenbin_local.plugins.kubernetes import (
     awaiting,
     checkpoint,
     diff,
-    engine_log,
     kubeconfig,
     naming,
     operations,
-    paths,
-    properties,
+    secrecy,
     settings,
 )
 from tenbin_local.plugins.kubernetes import cluster as clusters
 
 UNREACHABLE = "configured Kubernetes cluster is unreachable"
-
-
-class RefusedError(Exception):
-    """The operation was not done; nothing has changed that the state would have to know."""
-
-
-class PartlyDoneError(Exception):
-    """The object was made or changed, but is not as it should be; the state must record it all the same."""
-
-    def __init__(
-        self, message: str, *, identifier: str, state: dict[str, Any], reasons: Sequence[str], inputs: Any = None
-    ) -> None:
-        super().__init__(message)
-        self.identifier = identifier
-        self.state = state
-        self.reasons = tuple(reasons)
-        self.inputs: dict[str, Any] | None = inputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,7 +74,7 @@ class Resources:
 
     def _reached(self) -> operations.Operations:
         if self._cluster is None:
-            raise RefusedError(f"{UNREACHABLE}: {self._reason}")
+            raise outcomes.RefusedError(f"{UNREACHABLE}: {self._reason}")
         return operations.Operations(self._cluster, self._log, self._cancelled)
 
     def _knows(self, obj: Mapping[str, Any]) -> bool:
@@ -127,7 +109,7 @@ class Resources:
             self._log.warning("", f"{UNREACHABLE}: {self._reason}")
         inputs = {"metadata": {}, **checkpoint.to_object(new_inputs)}
         if isinstance(inputs["metadata"], Mapping) and inputs["metadata"].get("generateName"):
-            raise RefusedError("the `.metadata.generateName` field is not supported in Server-Side Apply mode")
+            raise outcomes.RefusedError("the `.metadata.generateName` field is not supported in Server-Side Apply mode")
         if old_inputs:
             inputs = naming.adopt(inputs, checkpoint.to_object(old_inputs))
         else:
@@ -135,11 +117,11 @@ class Resources:
         metadata = inputs["metadata"]
         if isinstance(metadata, Mapping) and not metadata.get("namespace") and self._namespaced(inputs):
             inputs["metadata"] = {**metadata, "namespace": self.namespace}
-        return properties.mark_secrets(inputs, new_inputs)
+        return secrecy.mark(inputs, new_inputs)
 
     def diff(
         self, old_state: Mapping[str, Any], new_inputs: Mapping[str, Any], ignored: Sequence[str]
-    ) -> diff.Differences:
+    ) -> differences.Differences:
         """What the new inputs would change."""
         old_inputs, live = checkpoint.parse(old_state)
         new = checkpoint.to_object(new_inputs)
@@ -172,13 +154,13 @@ class Resources:
             state = checkpoint.build(
                 inputs=inputs, live=error.live, marked=marked, api_version=version, manager=manager
             )
-            raise PartlyDoneError(
+            raise outcomes.PartlyDoneError(
                 f"resource {urn!r} was successfully created, but the Kubernetes API server reported that it failed to "
                 f"fully initialize or become live: {error}",
                 identifier=identifier_of(error.live), state=state, reasons=error.reasons,
             ) from error  # fmt: skip
         except clusters.NoMatchError as error:
-            raise RefusedError(
+            raise outcomes.RefusedError(
                 f"creation of resource {urn!r} with kind {version}/{inputs.get('kind')} failed because the Kubernetes "
                 "API server reported that the apiVersion for this resource does not exist. Verify that any required "
                 f"CRDs have been created: {error}"
@@ -186,7 +168,7 @@ class Resources:
         except (clusters.ClusterError, operations.ConflictError) as error:
             if preview and isinstance(error, clusters.ApiError) and (error.missing_namespace or error.code == 403):
                 return "", dict(marked)
-            raise RefusedError(
+            raise outcomes.RefusedError(
                 f"resource {urn!r} was not successfully created by the Kubernetes API server: {error}"
             ) from error
         state = checkpoint.build(inputs=inputs, live=live, marked=marked, api_version=version, manager=manager)
@@ -223,7 +205,7 @@ class Resources:
             if not preview and before != manager:
                 objects.relinquish(live, before)
         except awaiting.NotReadyError as error:
-            raise PartlyDoneError(
+            raise outcomes.PartlyDoneError(
                 f"the Kubernetes API server reported that {identifier_of(error.live)!r} failed to fully initialize or "
                 f"become live: {error}",
                 identifier=identifier_of(error.live), state=state(error.live), reasons=error.reasons,
@@ -231,7 +213,7 @@ class Resources:
         except (clusters.ClusterError, operations.ConflictError) as error:
             if preview and isinstance(error, clusters.ApiError) and error.code == 403:
                 return dict(marked)
-            raise RefusedError(f"update of resource {urn!r} failed: {error}") from error
+            raise outcomes.RefusedError(f"update of resource {urn!r} failed: {error}") from error
         return state(live)
 
     def read(
@@ -247,8 +229,8 @@ class Resources:
             kind: `apiVersion` and `kind` by the resource's type.
 
         Raises:
-            PartlyDoneError: The object exists, but is not ready.
-            RefusedError: The cluster does not answer.
+            outcomes.PartlyDoneError: The object exists, but is not ready.
+            outcomes.RefusedError: The cluster does not answer.
         """
         if self._cluster is None:
             return self._unread(urn, identifier, state, marked)
@@ -260,7 +242,7 @@ class Resources:
         try:
             live = objects.read(wanted)
         except clusters.ClusterError as error:
-            raise RefusedError(f"failed to read {identifier!r}: {error}") from error
+            raise outcomes.RefusedError(f"failed to read {identifier!r}: {error}") from error
         if live is None:
             return None
         # An import has no inputs to compare with: all that the object declares becomes one.
@@ -272,10 +254,10 @@ class Resources:
             api_version=str(old_inputs.get("apiVersion") or kind["apiVersion"]),
             manager=checkpoint.field_manager(inputs, state),
         )
-        found = Found(identifier=identifier, state=built, inputs=properties.mark_secrets(inputs, marked))
+        found = Found(identifier=identifier, state=built, inputs=secrecy.mark(inputs, marked))
         reasons = objects.unready(old_inputs, live) if old_inputs else ()
         if reasons:
-            raise PartlyDoneError(
+            raise outcomes.PartlyDoneError(
                 f"Resource {name!r} was created but failed to initialize",
                 identifier=identifier, state=found.state, reasons=reasons, inputs=found.inputs,
             )  # fmt: skip
@@ -288,7 +270,7 @@ class Resources:
             return None
         if self._settings.skip_unreachable:
             return Found(identifier=identifier, state=dict(state), inputs=dict(marked))
-        raise RefusedError(
+        raise outcomes.RefusedError(
             "failed to read resource state due to unreachable cluster. If the cluster was deleted, you can remove this "
             "resource from Pulumi state by rerunning the operation with the PULUMI_K8S_DELETE_UNREACHABLE environment "
             'variable set to "true"'
@@ -303,11 +285,11 @@ class Resources:
         try:
             self._reached().delete(urn, inputs, live, timeout_s)
         except awaiting.NotReadyError as error:
-            raise PartlyDoneError(
+            raise outcomes.PartlyDoneError(
                 str(error), identifier=identifier_of(live), state=dict(state), reasons=error.reasons
             ) from error
         except clusters.ClusterError as error:
-            raise RefusedError(f"deletion of {identifier_of(live)!r} failed: {error}") from error
+            raise outcomes.RefusedError(f"deletion of {identifier_of(live)!r} failed: {error}") from error
 
     def close(self) -> None:
         """Closes the connection to the cluster."""

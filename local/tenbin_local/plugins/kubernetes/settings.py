@@ -5,7 +5,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tenbin_local.plugins.kubernetes import kubeconfig, properties
+from tenbin_local.plugins import properties
+from tenbin_local.plugins.kubernetes import kubeconfig
 
 PREFIX = "kubernetes:config:"
 

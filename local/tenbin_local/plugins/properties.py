@@ -1,8 +1,8 @@
 """Property values between the engine's protobuf form and plain Python values.
 
 Plain values are those of JSON, with two additions: `Secret` wraps a value that must be stored encrypted, and `UNKNOWN`
-stands for a value that only an update will know. Whole numbers become `int`, as the API server refuses `3.0` where it
-expects an integer. Keys whose value is null are left out.
+stands for a value that only an update will know. Whole numbers become `int`, as the APIs behind refuse `3.0` where they
+expect an integer. Keys whose value is null are left out.
 """
 
 import dataclasses
@@ -60,7 +60,7 @@ def _read(value: struct_pb2.Value) -> Any:
         fields = value.struct_value.fields
         if SIGNATURE in fields:
             if fields[SIGNATURE].string_value != SECRET_SIGNATURE:
-                raise ValueError("assets, archives and resource references are no part of a Kubernetes object")
+                raise ValueError("assets, archives and resource references are not supported by this stand-in")
             return Secret(_read(fields["value"]))
         return from_struct(value.struct_value)
     if kind == "list_value":
@@ -126,12 +126,8 @@ def _any(value: Any, test: Any) -> bool:
 def mark_secrets(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of `values` with what is secret in `inputs` marked secret at the same place.
 
-    `data` and `stringData` of a Secret are always secret. A list is secret as a whole where any part of its input is,
-    since the server may order it anew.
+    A list is secret as a whole where any part of its input is, since the server may order it anew.
     """
-    if values.get("kind") == "Secret":
-        always = {key: _secret(values[key]) for key in ("data", "stringData") if key in values}
-        return {**values, **always}
     marked = dict(values)
     for key, given in inputs.items():
         if key not in values:
@@ -140,9 +136,10 @@ def mark_secrets(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[s
         if isinstance(value, Mapping) and isinstance(given, Mapping):
             marked[key] = mark_secrets(value, given)
         elif has_secret(given):
-            marked[key] = _secret(value)
+            marked[key] = secret(value)
     return marked
 
 
-def _secret(value: Any) -> Secret:
+def secret(value: Any) -> Secret:
+    """Return `value`, marked secret once."""
     return value if isinstance(value, Secret) else Secret(value)
