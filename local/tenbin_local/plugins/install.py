@@ -13,6 +13,7 @@ exec {python} -P -m {module} "$@"
 
 _MODULES = {
     "pulumi-language-python": "tenbin_local.plugins.language_host",
+    "pulumi-resource-aws": "tenbin_local.plugins.aws",
     "pulumi-resource-kubernetes": "tenbin_local.plugins.kubernetes",
 }
 
@@ -24,9 +25,9 @@ def install_plugins(
     exec_path: pathlib.Path | None = None,
     pulumi_home: pathlib.Path | None = None,
 ) -> list[pathlib.Path]:
-    """Puts the language host, its executor and the Kubernetes provider into `bin_dir` and returns their paths.
+    """Puts the language host, its executor and the two providers into `bin_dir` and returns their paths.
 
-    The host and the provider are scripts; the executor is a link to the official file, which the program's own
+    The host and the providers are scripts; the executor is a link to the official file, which the program's own
     interpreter runs.
 
     Args:
@@ -52,7 +53,9 @@ def install_plugins(
         fresh.replace(path)
         written.append(path)
     if pulumi_home is not None:
-        plugins = {"language-python": versions.LANGUAGE_HOST, "resource-kubernetes": _sdk_version()}
+        plugins = {"language-python": versions.LANGUAGE_HOST}
+        for package, newest in (("aws", versions.AWS), ("kubernetes", versions.KUBERNETES)):
+            plugins[f"resource-{package}"] = _sdk_version(f"pulumi-{package}", newest)
         for plugin, version in plugins.items():
             _link(pulumi_home / "plugins" / f"{plugin}-v{version}" / f"pulumi-{plugin}", bin_dir / f"pulumi-{plugin}")
     return written
@@ -66,9 +69,9 @@ def _link(link: pathlib.Path, target: pathlib.Path) -> None:
     fresh.replace(link)
 
 
-def _sdk_version() -> str:
-    """The version that programs ask the engine for, which is that of the installed SDK."""
+def _sdk_version(distribution: str, newest: str) -> str:
+    """The version that programs ask the engine for: that of the installed SDK, `newest` where there is none."""
     try:
-        return importlib.metadata.version("pulumi-kubernetes")
+        return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return versions.KUBERNETES
+        return newest

@@ -5,3 +5,6 @@ LANGUAGE_HOST = "3.250.0"
 
 KUBERNETES = "4.34.2"
 """Of pulumi-resource-kubernetes."""
+
+AWS = "7.51.1"
+"""Of pulumi-resource-aws."""
