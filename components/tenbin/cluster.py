@@ -88,10 +88,9 @@ class _Parts:
         settings = self._settings
         cluster_name = settings.name or eks.default_name(pulumi.get_stack())
         if settings.kms_key is not None:
-            policy = eks.key_policy(settings.kms_key)
-            self._rights.append(
-                aws.iam.RolePolicy(f"{self._name}-secrets", role=self._role.name, policy=policy, opts=self._opts)
-            )
+            self._allow("secrets", eks.key_policy(settings.kms_key))
+        if settings.auto_mode:
+            self._allow("tags", eks.own_tags_policy())
         # EKS would make the group itself, and keep what is in it for ever.
         logs = aws.cloudwatch.LogGroup(
             self._name,
@@ -183,6 +182,10 @@ class _Parts:
             access_scope={"type": "cluster"},
             opts=self._opts,
         )
+
+    def _allow(self, kind: str, policy: str) -> None:
+        name = f"{self._name}-{kind}"
+        self._rights.append(aws.iam.RolePolicy(name, role=self._role.name, policy=policy, opts=self._opts))
 
     def _make_role(self, kind: str, trust: str) -> "aws.iam.Role":
         name = f"{self._name}-{kind}"

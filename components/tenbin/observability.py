@@ -4,7 +4,6 @@ import enum
 from typing import Annotated, NotRequired, TypedDict
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 from pydantic import Field
 from tenbin_spec.document import parse_document
 from tenbin_spec.problems import ConfigurationError
@@ -12,7 +11,6 @@ from tenbin_spec.quantities import Frozen, Text
 
 from tenbin import parsing, resources
 from tenbin._layout import alerts, dashboard, monitoring
-from tenbin._layout.manifests import Json
 
 
 class ObservabilityArgs(TypedDict):
@@ -79,9 +77,10 @@ class Observability(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         if by_operator:
             for manifest in monitoring.monitors(namespace=namespace, stack=stack, more=more):
-                _custom(manifest, f"{name}-{manifest['metadata']['name'].removeprefix('tenbin-')}", child)
+                own_name = manifest["metadata"]["name"].removeprefix("tenbin-")
+                resources.create(manifest, name=f"{name}-{own_name}", opts=child)
             rules = monitoring.rule_object(groups=groups, namespace=namespace, stack=stack, more=more)
-            alerting = _custom(rules, f"{name}-alerts", child)
+            alerting = resources.create(rules, name=f"{name}-alerts", opts=child)
         else:
             rules = monitoring.rule_file(groups=groups, namespace=namespace, stack=stack, more=more)
             alerting = resources.create(rules, name=f"{name}-alerts", opts=child)
@@ -92,14 +91,3 @@ class Observability(pulumi.ComponentResource):
         self.alerts = alerting.metadata["name"]
         self.dashboard = shown.metadata["name"]
         self.register_outputs({"alerts": self.alerts, "dashboard": self.dashboard})
-
-
-def _custom(manifest: Json, name: str, opts: pulumi.ResourceOptions) -> kubernetes.apiextensions.CustomResource:
-    return kubernetes.apiextensions.CustomResource(
-        name,
-        api_version=manifest["apiVersion"],
-        kind=manifest["kind"],
-        metadata=manifest["metadata"],
-        spec=manifest["spec"],
-        opts=opts,
-    )

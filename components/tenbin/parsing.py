@@ -13,15 +13,16 @@ from typing import Any, TypeVar
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import ValidationError
-from tenbin_spec.clusters import ClusterName, EksCluster, Owner
+from tenbin_spec.clusters import Cluster, ClusterName, EksCluster, Owner
 from tenbin_spec.cost_cap import CostCap
+from tenbin_spec.eks_pools import pool_problems
 from tenbin_spec.engines import Image
 from tenbin_spec.networks import Network
 from tenbin_spec.placements import Placement, placements
 from tenbin_spec.pools import Pool
 from tenbin_spec.price_files import with_prices
 from tenbin_spec.problems import ConfigurationError, Problem, problems_of
-from tenbin_spec.quantities import Frozen, Name
+from tenbin_spec.quantities import Frozen, Name, Usd
 from tenbin_spec.services import Service
 from tenbin_spec.stack import PREFIX, Gateway, Observability, PlannerSettings, Stack, parse_stack
 
@@ -36,6 +37,8 @@ class PoolArguments(Frozen):
 
     name: Name | None = None
     pool: Pool
+    cluster: Cluster | None = None
+    hourly_cap_usd: Usd | None = None
 
 
 class ClusterArguments(Frozen):
@@ -139,6 +142,31 @@ def arguments(args: Mapping[str, Any], model: type[Parsed], *, component: str, p
         raise _refusal([*absent, *problems_of(error, model)], component) from None
     if absent:
         raise _refusal(absent, component)
+    return found
+
+
+def pool_arguments(args: Mapping[str, Any], *, component: str, placed: tuple[str, ...]) -> PoolArguments:
+    """Parse the plain arguments of `AcceleratorPool`.
+
+    Args:
+        args: as given.
+        component: what the message calls the component.
+        placed: names of arguments that come from other resources: required where the stack makes the nodes.
+
+    Raises:
+        pulumi.RunError: with every problem.
+    """
+    cluster, pool = args.get("cluster") or {}, args.get("pool") or {}
+    needed = placed if cluster.get("kind") == "eks" else ()
+    problems = pool_problems(_whole_numbers(cluster), "", _whole_numbers(pool))
+    problems += [Problem(path=name, message="is required and missing") for name in needed if name not in args]
+    plain = _whole_numbers({key: value for key, value in args.items() if key not in placed})
+    try:
+        found = PoolArguments.model_validate(plain)
+    except ValidationError as error:
+        raise _refusal([*problems, *problems_of(error, PoolArguments)], component) from None
+    if problems:
+        raise _refusal(problems, component)
     return found
 
 

@@ -21,7 +21,7 @@ _CLASSES: dict[str, type[pulumi.CustomResource]] = {
     "Service": kubernetes.core.v1.Service,
     "ServiceAccount": kubernetes.core.v1.ServiceAccount,
 }
-"""The kinds that a stack is made of; each has one API version."""
+"""The kinds of Kubernetes itself that a stack is made of, each with one API version; others are custom resources."""
 
 
 def create(manifest: dict[str, Any], *, name: str, opts: pulumi.ResourceOptions) -> Any:
@@ -32,9 +32,13 @@ def create(manifest: dict[str, Any], *, name: str, opts: pulumi.ResourceOptions)
         name: the resource's logical name, part of its identity for ever.
         opts: parent, dependencies and ignored changes.
     """
-    kind = _CLASSES[manifest["kind"]]
-    fields = {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind"}}
-    return kind(name, opts=opts, **{_snake(key): value for key, value in fields.items()})
+    kind = _CLASSES.get(manifest["kind"])
+    fields = {_snake(key): value for key, value in manifest.items() if key not in {"apiVersion", "kind"}}
+    if kind is None:
+        return kubernetes.apiextensions.CustomResource(
+            name, api_version=manifest["apiVersion"], kind=manifest["kind"], **fields, opts=opts
+        )
+    return kind(name, opts=opts, **fields)
 
 
 def _snake(key: str) -> str:

@@ -163,6 +163,22 @@ class PoolConfig(TypedDict):
     """Day of that price, so that its age can be judged."""
     lead_time_s: NotRequired[int]
     """Prior for the time from asking for a replica until it serves, in seconds."""
+    backend: NotRequired[str]
+    """Who makes the nodes, on a cluster of kind `eks`: `managed` (a node group) or `karpenter`."""
+    capacity_reservation: NotRequired[str]
+    """Id of the reservation or capacity block that the nodes are taken from."""
+    efa: NotRequired[bool]
+    """Whether the nodes have Elastic Fabric Adapters, for replicas that span nodes."""
+    placement: NotRequired[str]
+    """Whether the nodes lie close together: `none`, `cluster` (a group of the pool's own) or `existing`."""
+    placement_group: NotRequired[str]
+    """Name of the group of `placement: existing`."""
+    nvme: NotRequired[str]
+    """What the nodes do with their NVMe disks: `raid0` or `none`."""
+    volume_gb: NotRequired[int]
+    """Size of a node's root volume in GiB."""
+    ami_release: NotRequired[str]
+    """Release of the machine image; the newest when absent."""
 
 
 class NetworkConfig(TypedDict):

@@ -117,14 +117,18 @@ def _written(detail: Mapping[str, Any], model: type[BaseModel]) -> Location:
 
 
 def _tagged(annotation: Any) -> dict[str, Any]:
-    """Return the models of a discriminated union by tag; none for anything else."""
+    """Return the models of a discriminated union by the tag in their field `kind`; none for anything else."""
     if typing.get_origin(annotation) is typing.Annotated:
         return _tagged(typing.get_args(annotation)[0])
     if typing.get_origin(annotation) not in {typing.Union, types.UnionType}:
         return {}
-    models = [option for option in typing.get_args(annotation) if isinstance(option, type)]
-    fields = [(option, option.model_fields.get("kind")) for option in models if issubclass(option, BaseModel)]
-    return {str(typing.get_args(field.annotation)[0]): option for option, field in fields if field is not None}
+    found: dict[str, Any] = {}
+    for option in typing.get_args(annotation):
+        found |= _tagged(option)
+        model = _model_in(option)
+        if model is not None and "kind" in model.model_fields:
+            found[str(typing.get_args(model.model_fields["kind"].annotation)[0])] = model
+    return found
 
 
 def _message(detail: Mapping[str, Any], model: type[BaseModel]) -> str:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from tenbin_spec import catalogue, contract
 from tenbin_spec.clusters import ExistingCluster
 from tenbin_spec.cost_cap import CostCap
+from tenbin_spec.eks_pools import pool_problems
 from tenbin_spec.engine_metrics import EngineMetrics
 from tenbin_spec.engines import EngineKind, Image
 from tenbin_spec.pools import Pool
@@ -107,6 +108,7 @@ def _reference_problems(configuration: Mapping[str, Any]) -> list[Problem]:
     pools, services = _mapping(configuration.get("pools")), _mapping(configuration.get("services"))
     problems = []
     for name, pool in pools.items():
+        problems += pool_problems(_mapping(configuration.get("cluster")), str(name), _mapping(pool), PREFIX)
         instance_type = _mapping(pool).get("instance_type")
         if isinstance(instance_type, str) and instance_type not in catalogue.instances():
             message = not_one_of(instance_type, catalogue.instances(), "in the catalogue of instance types")

@@ -199,6 +199,14 @@ def test_auto_mode_tags_sessions_and_lets_the_nodes_of_pools_in() -> None:
     assert right["policyArn"].endswith("/AmazonEKSAutoNodePolicy")
 
 
+def test_auto_mode_may_tag_what_it_launches_for_this_cluster_alone() -> None:
+    policy = json.loads(cluster(auto_mode=True).one("RolePolicy::eks-tags").inputs["policy"])
+    [statement] = policy["Statement"]
+    assert statement["Action"] == ["ec2:CreateFleet", "ec2:CreateLaunchTemplate", "ec2:RunInstances"]
+    own = {"aws:RequestTag/eks:eks-cluster-name": "${aws:PrincipalTag/eks:eks-cluster-name}"}
+    assert statement["Condition"]["StringEquals"] == own
+
+
 def test_deletion_is_refused_twice_unless_it_is_wanted() -> None:
     found = cluster()
     [made] = [item for item in found.resources if item.type == "aws:eks/cluster:Cluster"]

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 import tenbin
-from support import stacks
+from support import amazon, stacks
 from support.registered import register
 from tenbin_spec.document import document_of
 
@@ -153,6 +153,32 @@ def test_a_gateway_drains_as_long_as_the_slowest_engine() -> None:
     assert pod["terminationGracePeriodSeconds"] > 300
 
 
+def test_a_pool_that_is_to_be_made_needs_to_know_where() -> None:
+    args: Any = {
+        "pool": {"instance_type": "g6.xlarge", "nodes": {"max": 3}, "region": "eu-west-1", "efa": True},
+        "cluster": amazon.plain_cluster(),
+        "vpc_id": "vpc-1",
+    }
+    lines = refused(lambda: tenbin.AcceleratorPool("l4", args)).splitlines()
+    missing = ("cluster_name", "node_role_arn", "node_role_name", "security_group_id", "subnet_ids")
+    assert lines[0] == "AcceleratorPool l4 has 7 problems:"
+    assert [line for line in lines if "pool." not in line][1:] == [
+        f"  - {name}: is required and missing" for name in missing
+    ]
+
+
+def test_a_pool_on_an_existing_cluster_is_made_by_somebody_else() -> None:
+    args: Any = {
+        "pool": {"instance_type": "g6.8xlarge", "nodes": {"max": 3}, "efa": True},
+        "cluster": {"kind": "existing", "vpc": 1},
+    }
+    assert refused(lambda: tenbin.AcceleratorPool("l4", args)).splitlines() == [
+        "AcceleratorPool l4 has 2 problems:",
+        "  - cluster.vpc: unknown key. Allowed here: context, kind, namespace",
+        ("  - pool.efa: says how nodes are made, which an existing cluster does itself. Allowed with cluster kind eks"),
+    ]
+
+
 def test_a_pool_on_an_existing_cluster_registers_its_contract_and_creates_nothing() -> None:
     args: Any = {"pool": {"instance_type": "g6.12xlarge", "nodes": {"max": 3}}}
     found = register(lambda: tenbin.AcceleratorPool("l4", args))
@@ -165,6 +191,11 @@ def test_a_pool_on_an_existing_cluster_registers_its_contract_and_creates_nothin
             "nodes": {"min": 0, "max": 3},
             "region": "us-east-1",
             "zones": [],
+            "backend": "managed",
+            "efa": False,
+            "placement": "none",
+            "nvme": "raid0",
+            "volume_gb": 200,
         },
         "accelerator": "L4",
         "node_hourly_usd": found.resources[0].inputs["node_hourly_usd"],

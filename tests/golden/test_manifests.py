@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from support import golden, stacks
-from tenbin._layout import engine, gateway, namespace, network_policy, picker, planner
+from tenbin._layout import engine, gateway, karpenter, namespace, network_policy, picker, planner
+from tenbin._layout.tags import Tags
 from tenbin_spec.engine_metrics import EngineMetrics
 from tenbin_spec.placements import placements
+from tenbin_spec.pools import Backend, CapacityType, NodeRange, PlacementStrategy, Pool
 
 NAMESPACE = "tenbin"
 STACK = "test"
@@ -60,6 +62,33 @@ def vllm_stack() -> Any:
     )
 
 
+def karpenter_pool(auto_mode: bool) -> karpenter.Setting:
+    """Return a pool that sets everything that a NodePool and its class can be told."""
+    pool = Pool(
+        instance_type="g6.24xlarge",
+        capacity_type=CapacityType.RESERVATION,
+        capacity_reservation="cr-0123456789abcdef0",
+        nodes=NodeRange(max=3),
+        zones=("us-east-1b",),
+        efa=True,
+        backend=Backend.KARPENTER,
+        placement=PlacementStrategy.EXISTING,
+        placement_group="bought",
+    )
+    return karpenter.Setting(
+        name="l4",
+        pool=pool,
+        stack=STACK,
+        tags=Tags(stack=STACK, owner="ml-platform", part="pool", pool="l4"),
+        auto_mode=auto_mode,
+        role_name="node",
+        subnet_ids=["subnet-b"],
+        security_group_ids=["sg-cluster", "sg-efa"],
+        placement_group="bought",
+        nodes=2,
+    )
+
+
 CASES: dict[str, list[dict[str, Any]]] = {
     "engine-simulated.yaml": engine_manifests(stacks.stack()),
     "engine-vllm.yaml": engine_manifests(vllm_stack()),
@@ -75,6 +104,14 @@ CASES: dict[str, list[dict[str, Any]]] = {
             scrape=True,
         ),
         gateway.disruption_budget(namespace=NAMESPACE, stack=STACK),
+    ],
+    "karpenter.yaml": [
+        manifest
+        for auto_mode in (False, True)
+        for manifest in (
+            karpenter.node_class(karpenter_pool(auto_mode)),
+            karpenter.node_pool(karpenter_pool(auto_mode)),
+        )
     ],
     "namespace.yaml": [namespace.manifest(name=NAMESPACE, stack=STACK)],
     "network-policies.yaml": [

@@ -152,6 +152,30 @@ def key_policy(key_arn: str) -> str:
     return iam.document([{"Effect": "Allow", "Action": actions, "Resource": [key_arn]}])
 
 
+def own_tags_policy() -> str:
+    """Return what lets Auto Mode put tags of the stack's own on nodes, which its managed policies do not.
+
+    What is launched does not exist yet, so that no resource can be named: the tags that Auto Mode asks for say whose it
+    is (EKS user guide, auto-learn-iam).
+    """
+    return iam.document(
+        [
+            {
+                "Effect": "Allow",
+                "Action": ["ec2:CreateFleet", "ec2:CreateLaunchTemplate", "ec2:RunInstances"],
+                "Resource": ["*"],
+                "Condition": {
+                    "StringEquals": {"aws:RequestTag/eks:eks-cluster-name": "${aws:PrincipalTag/eks:eks-cluster-name}"},
+                    "StringLike": {
+                        "aws:RequestTag/eks:kubernetes-node-class-name": "*",
+                        "aws:RequestTag/eks:kubernetes-node-pool-name": "*",
+                    },
+                },
+            }
+        ]
+    )
+
+
 def system_group(cluster: EksCluster) -> Json:
     """Return the node group for all that needs no accelerator."""
     nodes = cluster.system_nodes

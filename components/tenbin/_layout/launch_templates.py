@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Sequence
 
 from tenbin._layout.manifests import Json, Placed
@@ -28,6 +30,39 @@ def secured(*, tags: Tags, name: str, volume_gb: int) -> Json:
         "tag_specifications": [{"resource_type": kind, "tags": tags.of(name)} for kind in _TAGGED],
         "tags": tags.of(name),
     }
+
+
+def node_config(*, raid0: bool) -> str:
+    """Return user data for the agent that joins a node to its cluster (nodeadm), in base64.
+
+    A managed node group merges it with its own. Images of engines are large: their layers are pulled side by side.
+
+    Args:
+        raid0: whether the node's disks become one volume, on which images and the pods' scratch space then lie.
+    """
+    spec: Json = {"featureGates": {"FastImagePull": True}}
+    if raid0:
+        spec["instance"] = {"localStorage": {"strategy": "RAID0"}}
+    config = {"apiVersion": "node.eks.aws/v1alpha1", "kind": "NodeConfig", "spec": spec}
+    return base64.b64encode(mime(config).encode()).decode()
+
+
+def mime(config: Json) -> str:
+    """Return a configuration of nodeadm as the part of a multi-part document, which JSON is a form of."""
+    boundary = "tenbin"
+    lines = [
+        "MIME-Version: 1.0",
+        f'Content-Type: multipart/mixed; boundary="{boundary}"',
+        "",
+        f"--{boundary}",
+        "Content-Type: application/node.eks.aws",
+        "",
+        json.dumps(config, sort_keys=True),
+        "",
+        f"--{boundary}--",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def joined(security_groups: Sequence[Placed]) -> Json:
