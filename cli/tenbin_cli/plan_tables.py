@@ -44,6 +44,11 @@ def problems(plan: PlanView) -> Iterator[Text]:
         yield Text.assemble(("✗ ", "red"), f"a newer document is not in force: {plan.document_problem}")
     yield from (Text.assemble(("! ", "yellow"), text) for text in (*plan.findings, *plan.notes))
     yield from (Text.assemble(("! ", "yellow"), f"ignored: {text}") for text in plan.ignored)
+    if any(item.engines_1m is not None for service in plan.services for item in service.classes.values()):
+        yield Text.assemble(
+            ("! ", "yellow"),
+            "no gateway is heard: ≈ is an estimate by the engines, over requests of all classes; no budget counts it",
+        )
 
 
 def classes(services: Iterable[ServiceView], *, has_service: bool = True) -> Table:
@@ -60,7 +65,7 @@ def classes(services: Iterable[ServiceView], *, has_service: bool = True) -> Tab
                 name,
                 share(float(item.target)),
                 Text(share(item.attainment_window), _style(item.attainment_window, item)),
-                Text(share(item.attainment_1m), _style(item.attainment_1m, item)),
+                _last_minute(item),
                 Text(share(item.budget_left, 0), _budget_style(item.budget_left)),
                 number(item.burn_rate_1m, 1),
                 f"{number(item.ttft_p50_ms)} / {number(item.ttft_p99_ms)} ms",
@@ -82,6 +87,16 @@ def money(plan: PlanView) -> Text:
         part = float(plan.month_usd / plan.monthly_cap_usd) if plan.monthly_cap_usd else 0.0
         text.append(f", {100 * part:.1f} % of the cap of {money_text(plan.monthly_cap_usd)}")
     return text
+
+
+def _last_minute(item: ClassView) -> Text:
+    """Return the share of the last minute; while no gateway is heard, what the engines tell of it."""
+    if item.engines_1m is None:
+        return Text(share(item.attainment_1m), _style(item.attainment_1m, item))
+    lower, upper = item.engines_1m.lower, item.engines_1m.upper
+    known = _style(lower, item) if _style(lower, item) == _style(upper, item) else "yellow"
+    span = share(lower, 1) if lower == upper else f"{100 * lower:.1f} to {share(upper, 1)}"
+    return Text(f"≈ {span}", known)
 
 
 def _style(value: float | None, item: ClassView) -> str:

@@ -11,6 +11,7 @@ from tenbin_spec.plan import (
     CandidateView,
     ClassView,
     ConsideredView,
+    EngineAttainmentView,
     ForecastView,
     PlanView,
     ReasonView,
@@ -112,8 +113,15 @@ def _classes(tick: ports.Tick, service: str) -> dict[str, ClassView]:
             ttft_p99_ms=_p99(seen.ttft_ms),
             tpot_p50_ms=_p50(seen.tpot_ms),
             tpot_p99_ms=_p99(seen.tpot_ms),
+            engines_1m=_engines(tick.scene.estimates.get((service, seen.class_name))),
         )
     return views
+
+
+def _engines(estimate: ports.EngineAttainment | None) -> EngineAttainmentView | None:
+    if estimate is None:
+        return None
+    return EngineAttainmentView(lower=estimate.lower, upper=estimate.upper, requests=estimate.requests)
 
 
 def _workload(tick: ports.Tick, workload: PlannedWorkload) -> WorkloadView:

@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class EngineAttainment:
+    """Share of a service's requests within a class's thresholds, as its engines tell of the last minute."""
+
+    lower: float
+    upper: float
+    requests: float
+    """Requests that it rests on, of all classes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Scene:
     """The agreement and the world at one moment."""
 
@@ -34,6 +44,9 @@ class Scene:
     document_problem: str | None
     """Why a newer document is not in force, if one is not."""
     observation: Observation
+    estimates: Mapping[tuple[str, str], EngineAttainment] = dataclasses.field(default_factory=dict)
+    """By service and class, only while no gateway is heard. For people to see: nothing is decided on it, and no error
+    budget counts it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -60,6 +60,19 @@ class WorkloadView(Frozen):
     """What was measured of its starts, by what was there when they began."""
 
 
+class EngineAttainmentView(Frozen):
+    """Share of a service's requests within a class's thresholds over the last minute, by its engines' own histograms.
+
+    An estimate for the time when no gateway is heard: of all classes together, without requests that never reached an
+    engine or were refused there, and counted in no error budget.
+    """
+
+    lower: float
+    upper: float
+    requests: float
+    """Requests that it rests on."""
+
+
 class ClassView(Frozen):
     """How a request class fares; shares are over the span named, None without requests."""
 
@@ -76,6 +89,8 @@ class ClassView(Frozen):
     ttft_p99_ms: float | None
     tpot_p50_ms: float | None
     tpot_p99_ms: float | None
+    engines_1m: EngineAttainmentView | None = None
+    """None while a gateway is heard, and where engines do not tell."""
 
 
 class ForecastView(Frozen):

@@ -171,6 +171,20 @@ def test_status_shows_services_replicas_attainment_budget_and_money(ticks: list[
     assert "USD this month" in shown
 
 
+def test_status_marks_what_only_engines_tell(ticks: list[ports.Tick]) -> None:
+    estimate = ports.EngineAttainment(lower=0.9, upper=0.95, requests=40.0)
+    scene = dataclasses.replace(ticks[-1].scene, estimates={("chat", "interactive"): estimate})
+    with planner(dataclasses.replace(ticks[-1], scene=scene)) as url:
+        _, shown, _ = run("status", "--planner", url)
+        _, explained, _ = run("explain", "--planner", url)
+    with planner(ticks[-1]) as url:
+        _, usual, _ = run("status", "--planner", url)
+    assert "≈ 90.0 to 95.0 %" in shown
+    assert "≈ 90.0 to 95.0 %" in explained
+    assert "no gateway is heard: ≈ is an estimate by the engines" in shown
+    assert "≈" not in usual
+
+
 def test_status_watches_on_while_the_planner_is_away(ticks: list[ports.Tick], monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str | None] = []
     view = status_command.view

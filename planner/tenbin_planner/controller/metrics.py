@@ -56,6 +56,12 @@ class Metrics:
         self._waiting = gauge("requests_waiting", "Requests that wait in engines.", "service")
         self._reason = gauge("reason_info", "1 for each reason that holds for a service now.", "service", "reason")
         self._attainment = gauge("attainment_ratio", "Share of good requests, last minute.", "service", "class")
+        self._engine_attainment = gauge(
+            "engine_attainment_ratio",
+            "Share of requests of all classes within a class's thresholds, last minute, lower and upper bound by the"
+            " engines' histograms; an estimate, only while no gateway is heard.",
+            *("service", "class", "bound"),
+        )
         self._judged = Judged()
         registry.register(self._judged)
         self._blind = gauge("gateway_blind", "1 when no gateway was heard lately, else 0.")
@@ -196,6 +202,10 @@ class Metrics:
     def _record_attainment(self, tick: ports.Tick) -> None:
         for (service, name), seen in tick.scene.observation.gateway.classes.items():
             _set(self._attainment, seen.last_minute.share, service, name)
+        self._engine_attainment.clear()
+        for key, estimate in tick.scene.estimates.items():
+            self._engine_attainment.labels(*key, "lower").set(estimate.lower)
+            self._engine_attainment.labels(*key, "upper").set(estimate.upper)
         self._judged.classes = {key: seen.cumulative for key, seen in tick.scene.observation.gateway.classes.items()}
 
 

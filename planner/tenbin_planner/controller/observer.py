@@ -11,6 +11,7 @@ from tenbin_spec.engine_metrics import MetricsSource
 from tenbin_planner import ports
 from tenbin_planner.controller import by_hand, pod_states
 from tenbin_planner.controller.adapters import ADAPTERS
+from tenbin_planner.controller.estimates import AttainmentEstimator
 from tenbin_planner.controller.lengths import LengthTracker
 from tenbin_planner.controller.node_watch import NodeWatch
 from tenbin_planner.controller.scraper import Scraped, Target
@@ -53,6 +54,8 @@ class ClusterObserver:
         self._clock = clock
         self._lengths = LengthTracker()
         self._nodes = NodeWatch(cluster)
+        self._estimator = AttainmentEstimator()
+        self._is_blind = True
         self._draining_since: dict[str, float] = {}
         self.engines_unread: dict[str, str] = {}
         """Why each ready engine that could not be read could not, by pod, at the last tick."""
@@ -82,13 +85,19 @@ class ClusterObserver:
             lengths=self._lengths.means(at=now),
             problems=self._nodes.problems,
         )
-        return ports.Scene(document=document, document_problem=self._documents.problem, observation=observation)
+        return ports.Scene(
+            document=document,
+            document_problem=self._documents.problem,
+            observation=observation,
+            estimates=self._estimates(document, known, scraped, observation),
+        )
 
     async def _read(self, document: Document, targets: list[Target]) -> Mapping[str, Scraped | Absent]:
         metrics = document.planner.metrics
+        wanted = self._is_blind
         if metrics.source is MetricsSource.PROMETHEUS:
-            return await self._prometheus.read(targets, metrics, namespace=document.namespace)
-        return await self._scraper.scrape(targets)
+            return await self._prometheus.read(targets, metrics, namespace=document.namespace, with_latencies=wanted)
+        return await self._scraper.scrape(targets, with_latencies=wanted)
 
     async def _document(self) -> Document:
         at = self._clock.now()
@@ -114,6 +123,26 @@ class ClusterObserver:
             self._log.learn_tokens(service, tokens=tokens)
         self._lengths.forget_all_but(set(services))
         self.engines_unread = {pod: result.why for pod, result in scraped.items() if isinstance(result, Absent)}
+
+    def _estimates(
+        self,
+        document: Document,
+        states: list[PodState],
+        scraped: Mapping[str, Scraped | Absent],
+        observation: Observation,
+    ) -> Mapping[tuple[str, str], ports.EngineAttainment]:
+        """Return what engines tell of attainment where no gateway does; it takes two ticks to tell anything."""
+        self._is_blind = observation.gateway.is_blind
+        if not self._is_blind:
+            self._estimator.forget()
+            return {}
+        read = {
+            state.name: (state.service, result.latencies)
+            for state in states
+            if isinstance(result := scraped.get(state.name), Scraped) and result.latencies
+        }
+        self._estimator.learn(read, at=observation.at)
+        return self._estimator.estimates({name: item.slo for name, item in document.services.items()})
 
     def _workloads(
         self,

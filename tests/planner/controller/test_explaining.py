@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import importlib.resources
 import json
 import re
@@ -79,6 +80,29 @@ def test_metrics_say_what_the_plan_says(ticks: list[ports.Tick]) -> None:
     assert families["tenbin_planner_plan_hourly_usd"].samples[0].value == float(ticks[-1].plan.hourly_usd)
     assert families["tenbin_planner_engines_unread"].samples[0].value == 1
     assert all(family.documentation for family in families.values())
+
+
+def test_what_engines_tell_of_attainment_is_a_figure_of_its_own(ticks: list[ports.Tick]) -> None:
+    estimate = ports.EngineAttainment(lower=0.9, upper=0.95, requests=40.0)
+    told = dataclasses.replace(ticks[-1].scene, estimates={("chat", "interactive"): estimate})
+    metrics = Metrics()
+    said = recorder(metrics)
+    said.record(ticks[-1])
+    before = metrics.page().decode()
+    said.record(dataclasses.replace(ticks[-1], scene=told))
+    new = set(metrics.page().decode().split("\n")) - set(before.split("\n"))
+    labels = 'class="interactive",service="chat"'
+    assert new == {
+        f'tenbin_planner_engine_attainment_ratio{{bound="lower",{labels}}} 0.9',
+        f'tenbin_planner_engine_attainment_ratio{{bound="upper",{labels}}} 0.95',
+    }
+    assert said.last_view is not None
+    seen = said.last_view.services[0].classes["interactive"]
+    assert seen.engines_1m is not None
+    assert (seen.engines_1m.lower, seen.engines_1m.upper, seen.engines_1m.requests) == (0.9, 0.95, 40.0)
+    said.record(ticks[-1])
+    assert metrics.page().decode() == before
+    assert said.last_view.services[0].classes["interactive"].engines_1m is None
 
 
 def test_a_series_of_what_is_unknown_is_absent(ticks: list[ports.Tick]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from tenbin_planner.controller import observer
 from tenbin_planner.controller.adapters import VLLM
 from tenbin_planner.controller.cluster import Listed
 from tenbin_planner.controller.documents import Documents
+from tenbin_planner.controller.histograms import Histogram
 from tenbin_planner.controller.scraper import Counters, Scraped, Target
 from tenbin_planner.decide.observation import Absent, EngineReading, Observation, ReplicaState
 from tenbin_spec import contract
@@ -62,10 +64,19 @@ class Scraper:
 
     def __init__(self) -> None:
         self.targets: list[Target] = []
+        self.asked: list[bool] = []
 
-    async def scrape(self, targets: Iterable[Target]) -> Mapping[str, Scraped | Absent]:
+    async def scrape(self, targets: Iterable[Target], *, with_latencies: bool) -> Mapping[str, Scraped | Absent]:
         self.targets = list(targets)
-        return {target.pod: Scraped(reading=READING, counters=NOTHING) for target in self.targets}
+        self.asked.append(with_latencies)
+        finished = 10.0 * len(self.asked)
+        histogram = Histogram(bounds=(1000.0, math.inf), counts=(0.9 * finished, finished))
+        found = Scraped(
+            reading=READING,
+            counters=NOTHING,
+            latencies={"ttft_ms": histogram, "tpot_ms": histogram} if with_latencies else {},
+        )
+        return {target.pod: found for target in self.targets}
 
 
 class Prometheus:
@@ -75,9 +86,9 @@ class Prometheus:
         self.targets: list[Target] = []
 
     async def read(
-        self, targets: Iterable[Target], metrics: EngineMetrics, *, namespace: str
+        self, targets: Iterable[Target], metrics: EngineMetrics, *, namespace: str, with_latencies: bool
     ) -> Mapping[str, Scraped | Absent]:
-        assert (metrics.url, namespace) == ("http://prometheus", "tenbin")
+        assert (metrics.url, namespace, with_latencies) == ("http://prometheus", "tenbin", True)
         self.targets = list(targets)
         return {target.pod: Scraped(reading=READING, counters=NOTHING) for target in self.targets}
 
@@ -102,28 +113,38 @@ def pod(name: str, *, address: str | None = "10.0.0.7", ready: bool = True) -> d
     }
 
 
-async def observe(
-    *pods: dict[str, object], prometheus: Prometheus | None = None, **changes: object
-) -> tuple[observer.ClusterObserver, Scraper, Mapping[str, ReplicaState]]:
-    scraper = Scraper()
-    seeing = observer.ClusterObserver(
+def seeing(
+    *pods: dict[str, object],
+    scraper: Scraper,
+    prometheus: Prometheus | None = None,
+    log: demand.DemandLog | None = None,
+    **changes: object,
+) -> observer.ClusterObserver:
+    return observer.ClusterObserver(
         cluster=Cluster(*pods, agreed=planning.document(**changes)),  # type: ignore[arg-type]
         documents=Documents(),
         store=Store(),  # type: ignore[arg-type]
         scraper=scraper,  # type: ignore[arg-type]
         prometheus=prometheus or Prometheus(),  # type: ignore[arg-type]
-        log=demand.DemandLog(),
+        log=log or demand.DemandLog(),
         clock=Clock(),
     )
-    seen: Observation = (await seeing.observe()).observation
-    return seeing, scraper, {replica.name: replica for replica in seen.workloads[SPOT].replicas}
+
+
+async def observe(
+    *pods: dict[str, object], prometheus: Prometheus | None = None, **changes: object
+) -> tuple[observer.ClusterObserver, Scraper, Mapping[str, ReplicaState]]:
+    scraper = Scraper()
+    made = seeing(*pods, scraper=scraper, prometheus=prometheus, **changes)
+    seen: Observation = (await made.observe()).observation
+    return made, scraper, {replica.name: replica for replica in seen.workloads[SPOT].replicas}
 
 
 async def test_a_ready_engine_is_read_at_its_address() -> None:
-    seeing, scraper, replicas = await observe(pod("a"))
+    made, scraper, replicas = await observe(pod("a"))
     assert scraper.targets == [Target(pod="a", host="10.0.0.7", port=8000, adapter=VLLM)]
     assert replicas["a"].engine == READING
-    assert seeing.engines_unread == {}
+    assert made.engines_unread == {}
 
 
 async def test_a_table_may_name_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,24 +156,46 @@ async def test_a_table_may_name_a_port_of_its_own(monkeypatch: pytest.MonkeyPatc
 
 async def test_an_engine_without_adapter_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observer, "ADAPTERS", {})
-    seeing, scraper, replicas = await observe(pod("a"), pod("b", ready=False))
+    made, scraper, replicas = await observe(pod("a"), pod("b", ready=False))
     assert scraper.targets == []
     assert replicas["a"].engine == Absent(why="no metrics adapter for engine simulated")
     assert replicas["b"].engine == Absent(why="not ready")
-    assert seeing.engines_unread == {"a": "no metrics adapter for engine simulated"}
+    assert made.engines_unread == {"a": "no metrics adapter for engine simulated"}
 
 
 async def test_a_ready_engine_without_address_says_so() -> None:
-    seeing, _, replicas = await observe(pod("a", address=None))
+    made, _, replicas = await observe(pod("a", address=None))
     assert replicas["a"].engine == Absent(why="no address")
-    assert seeing.engines_unread == {"a": "no address"}
+    assert made.engines_unread == {"a": "no address"}
 
 
 async def test_where_the_agreement_says_so_prometheus_is_asked_and_no_engine() -> None:
     prometheus = Prometheus()
     settings = {"metrics": {"source": "prometheus", "url": "http://prometheus"}}
-    seeing, scraper, replicas = await observe(pod("a"), pod("b", address=None), prometheus=prometheus, planner=settings)
+    made, scraper, replicas = await observe(pod("a"), pod("b", address=None), prometheus=prometheus, planner=settings)
     assert scraper.targets == []
     assert prometheus.targets == [Target(pod="a", host="10.0.0.7", port=8000, adapter=VLLM)]
     assert replicas["a"].engine == READING
-    assert seeing.engines_unread == {"b": "no address"}
+    assert made.engines_unread == {"b": "no address"}
+
+
+async def test_engines_tell_of_attainment_only_while_no_gateway_is_heard() -> None:
+    scraper, log = Scraper(), demand.DemandLog()
+    made = seeing(pod("a"), scraper=scraper, log=log)
+    assert (await made.observe()).estimates == {}
+    blind = await made.observe()
+    assert blind.observation.gateway.is_blind
+    estimate = blind.estimates["chat", "interactive"]
+    assert (estimate.lower, estimate.upper, estimate.requests) == (0.0, pytest.approx(0.9), 10.0)
+    log.heard("gateway", at=NOW)
+    assert [(await made.observe()).estimates for _ in range(2)] == [{}, {}]
+    assert scraper.asked == [True, True, True, False], "histograms are long, and nobody reads them then"
+
+
+async def test_what_engines_tell_is_counted_nowhere() -> None:
+    made = seeing(pod("a"), scraper=Scraper())
+    await made.observe()
+    scene = await made.observe()
+    assert scene.estimates
+    [seen] = scene.observation.gateway.service("chat")
+    assert (seen.cumulative, seen.last_minute.share) == (demand.Attainment(good=0, total=0), None)
