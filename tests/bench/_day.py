@@ -75,6 +75,12 @@ class World:
     async def engine_pods(self) -> Listed:
         return Listed(items=json.loads(json.dumps(self._pods)), server_time=self.now())
 
+    async def pool_nodes(self) -> list[dict[str, Any]]:
+        return observed.nodes(len(self._pods))
+
+    async def pulls(self) -> list[dict[str, Any]]:
+        return []
+
     async def scrape(self, targets: Iterable[Target], **_: object) -> Mapping[str, Scraped]:
         done = self.now_s * PER_REPLICA
         counters = Counters(input_tokens=300 * done, output_tokens=60 * done, finished=done, generated=60 * done)

@@ -40,6 +40,8 @@ async def main(services: int, replicas: int) -> None:
             "data": {contract.DOCUMENT_KEY: agreed.to_json()}
         },
         f"/api/v1/{_NAMESPACED}/pods": {"items": observed.pods(agreed, [("127.0.0.1", port) for port in ports])},
+        f"/api/v1/{_NAMESPACED}/events": {"items": []},
+        "/api/v1/nodes": {"items": observed.nodes(services * replicas)},
         f"/apis/apps/v1/{_NAMESPACED}/deployments": {"items": observed.deployments(agreed, replicas)},
     }
     bodies = {path: json.dumps(answer).encode() for path, answer in answers.items()}

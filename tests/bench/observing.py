@@ -1,4 +1,4 @@
-"""What observing costs: cores for a hundred engines each 5 s, and memory of a planner that has lived through a day."""
+"""What observing costs: cores for a hundred engines each 5 s, and memory of a planner that has lived a day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a planner of a hundred replicas looks at: pods as an API server lists them, and whole pages of vLLM."""
+"""What a planner of a hundred replicas looks at: pods and nodes as an API server lists them, whole pages of vLLM."""
 
 from __future__ import annotations
 
@@ -48,6 +48,27 @@ def pods(document: Document, addresses: Sequence[tuple[str, int]]) -> list[dict[
 def deployments(document: Document, replicas: int) -> list[dict[str, Any]]:
     """Return the Deployments of an agreement, each with so many replicas."""
     return [{"metadata": {"name": item.name}, "spec": {"replicas": replicas}} for item in document.workloads]
+
+
+def nodes(count: int) -> list[dict[str, Any]]:
+    """Return ready nodes, each with the fifty images that a kubelet tells of at most, under two names each."""
+    images = [
+        {"names": [f"registry.example.com/team/image-{number}{end}" for end in (f"@sha256:{number:064x}", ":1.0")]}
+        for number in range(50)
+    ]
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-24T21:40:00Z"}
+    return [
+        {
+            "metadata": {
+                "name": f"node-{index}",
+                "uid": f"node-{index}",
+                "labels": {"tenbin.dev/pool": "l4"},
+                "creationTimestamp": "2026-11-24T21:38:00Z",
+            },
+            "status": {"conditions": [ready], "images": images},
+        }
+        for index in range(count)
+    ]
 
 
 def _pod(workload: Any, index: int, host: str, port: int) -> dict[str, Any]:
