@@ -1,4 +1,4 @@
-"""Asks AWS for prices and instance types: the one place that knows boto3."""
+"""Asks AWS for prices and instance types: the one place of the command line that knows botocore."""
 
 from __future__ import annotations
 
@@ -72,14 +72,18 @@ def ask(region: str, now: datetime.datetime, progress: Callable[[str], None]) ->
         AwsError: when a call fails, with the IAM action that it needs, or the region does not exist.
         OfferError: when an answer is not what AWS documents.
     """
-    boto3, config = _boto3()
+    # Loading it takes half a second, which the other commands need not wait for.
+    import botocore.session  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, read_timeout=60)
     with _told("reading the configuration of AWS"):
-        session = boto3.session.Session()
+        session = botocore.session.get_session()
         known = session.get_available_regions("ec2", partition_name="aws")
         if region not in known:
             raise AwsError(f"--region: {problems.not_one_of(region, known, 'a region of AWS')}")
-        ec2 = session.client("ec2", region_name=region, config=config)
-        pricing = session.client("pricing", region_name=PRICING_REGION, config=config)
+        ec2 = session.create_client("ec2", region_name=region, config=config)
+        pricing = session.create_client("pricing", region_name=PRICING_REGION, config=config)
     progress("instance types")
     types = _types(ec2)
     offered = [entry["InstanceType"] for entry in types]
@@ -99,16 +103,6 @@ def ask(region: str, now: datetime.datetime, progress: Callable[[str], None]) ->
         differences=tuple(price_offers.differences(types, catalogue.instances())),
         not_offered=tuple(sorted(catalogue.instances().keys() - set(offered))),
     )
-
-
-def _boto3() -> tuple[Any, Any]:
-    try:
-        import boto3  # noqa: PLC0415 - an extra that no other command needs
-        from botocore.config import Config  # noqa: PLC0415
-    except ImportError as error:
-        raise AwsError("boto3 is missing, which asks AWS. Install it: pip install 'tenbin-cli[aws]'") from error
-    retries = {"mode": "standard", "total_max_attempts": 5}
-    return boto3, Config(retries=retries, connect_timeout=10, read_timeout=60)
 
 
 def _types(ec2: Any) -> list[dict[str, Any]]:
@@ -169,7 +163,7 @@ def _pages(client: Any, operation: str, key: str, **arguments: Any) -> list[Any]
 @contextlib.contextmanager
 def _told(action: str) -> Iterator[None]:
     """Tell the errors of botocore in words."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # noqa: PLC0415 - see _boto3
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # noqa: PLC0415 - see ask
 
     try:
         yield

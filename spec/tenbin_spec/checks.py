@@ -109,7 +109,10 @@ def _unknowns(stack: Stack) -> Iterator[Finding]:
                 id=FindingId.PRICE_UNKNOWN,
                 path=path_text(("pools", placement.pool, "hourly_usd"), PREFIX),
                 message=f"the price of {pool.instance_type} {pool.capacity_type} in {pool.region} is unknown",
-                repair='Write the price of one node for an hour, for example hourly_usd: "0.36"',
+                repair=(
+                    f"Ask AWS for it with tenbin prices refresh --region {pool.region}, or write the price of one node"
+                    ' for an hour, for example hourly_usd: "0.36"'
+                ),
             )
         if placement.profile is None:
             model = stack.services[placement.service].model.id

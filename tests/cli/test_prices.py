@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import pathlib
-import sys
 import threading
 import types
 from collections.abc import Iterator
@@ -285,13 +284,6 @@ def test_a_profile_that_does_not_exist_is_named(path: pathlib.Path, monkeypatch:
     code, _, errors = refresh(path, "--yes")
     assert code == 2
     assert "reading the configuration of AWS failed: The config profile (nobody) could not be found" in errors
-
-
-def test_without_boto3_it_says_how_to_install_it(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "boto3", None)
-    code, _, errors = refresh(path, "--yes")
-    assert code == 2
-    assert "boto3 is missing, which asks AWS. Install it: pip install 'tenbin-cli[aws]'" in errors
 
 
 def test_an_unknown_region_is_refused_before_anything_is_asked(aws: aws_endpoint.Endpoint, path: pathlib.Path) -> None:

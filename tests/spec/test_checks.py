@@ -43,14 +43,16 @@ CASES = {
         {"pools__l4-spot__hourly_usd": None},
         (
             "tenbin:pools.l4-spot.hourly_usd: the price of g6.xlarge spot in us-east-1 is unknown."
-            ' Write the price of one node for an hour, for example hourly_usd: "0.36" (price-unknown)'
+            " Ask AWS for it with tenbin prices refresh --region us-east-1, or write the price of one node for an hour,"
+            ' for example hourly_usd: "0.36" (price-unknown)'
         ),
     ),
     "price of another region unknown": (
         {"pools__l4__region": "eu-north-1"},
         (
             "tenbin:pools.l4.hourly_usd: the price of g6.xlarge on-demand in eu-north-1 is unknown."
-            ' Write the price of one node for an hour, for example hourly_usd: "0.36" (price-unknown)'
+            " Ask AWS for it with tenbin prices refresh --region eu-north-1, or write the price of one node for an"
+            ' hour, for example hourly_usd: "0.36" (price-unknown)'
         ),
     ),
     "profile unknown": (
