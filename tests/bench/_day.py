@@ -3,8 +3,9 @@
     python tests/bench/_day.py SERVICES REPLICAS
 
 All of the process is real but the clock, the API server and the engines, which are plain values. Ticks come each
-minute; each hour one of them simulates the futures of all services, the others size by steady state, which leaves
-behind the same memory in a hundredth of the time. Requests come once a second, in the last ten minutes at full rate.
+minute; each third hour one of them simulates the futures of all services, the others size by steady state, which
+leaves behind the same memory in a hundredth of the time. Requests come once a second, and in the last ten minutes at
+full rate.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ async def main(services: int, replicas: int) -> None:
     for tick in range(HOURS * 3600 // TICK_S):
         is_end = tick * TICK_S >= HOURS * 3600 - 600
         _requests(log, world, per_s=PER_REPLICA * replicas if is_end else 1.0)
-        drive._recipe = FULL if tick % (3600 // TICK_S) == 0 else planning.STEADY_STATE
+        drive._recipe = FULL if tick % (3 * 3600 // TICK_S) == 0 else planning.STEADY_STATE
         assert await drive.tick() is not None, recorder.last_failure
         assert recorder.last_view is not None
         recorder.last_view.model_dump_json()

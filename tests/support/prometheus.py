@@ -81,13 +81,14 @@ def holding(folder: pathlib.Path, samples: str) -> Iterator[str]:
         yield url
 
 
-def ask(url: str, query: str) -> list[dict[str, Any]]:
-    """Return the result of an instant query.
+def ask(url: str, query: str, *, at: float | None = None) -> list[dict[str, Any]]:
+    """Return the result of an instant query, of now or of a moment in seconds since the epoch.
 
     Raises:
         AssertionError: when Prometheus refuses it.
     """
-    answer = httpx.post(f"{url}/api/v1/query", data={"query": query}, timeout=30).json()
+    moment = {} if at is None else {"time": str(at)}
+    answer = httpx.post(f"{url}/api/v1/query", data={"query": query, **moment}, timeout=30).json()
     assert answer["status"] == "success", answer
     return list(answer["data"]["result"])
 
