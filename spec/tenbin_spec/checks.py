@@ -131,7 +131,7 @@ def _old_prices(stack: Stack, today: datetime.date) -> Iterator[Finding]:
             continue
         yield Finding(
             id=FindingId.PRICE_STALE,
-            path=path_text(("pools", name, "instance_type" if pool.hourly_usd is None else "priced_on"), PREFIX),
+            path=path_text(("pools", name), PREFIX),
             message=(
                 f"the price of {pool.instance_type} {pool.capacity_type} in {pool.region},"
                 f" {money_text(price)} USD per hour, is of {day}, {(today - day).days} days ago"

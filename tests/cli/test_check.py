@@ -64,7 +64,7 @@ def test_an_old_price_is_a_warning_and_no_failure(folder: pathlib.Path) -> None:
     write(folder, "dev")
     code, shown, _ = run(folder, today="2027-01-01")
     assert code == 0
-    assert "warning: tenbin:pools.l4.instance_type: the price of g6.xlarge on-demand in us-east-1" in shown
+    assert "warning: tenbin:pools.l4: the price of g6.xlarge on-demand in us-east-1" in shown
     assert "1 stack checked, all keep the agreement. 1 warning." in shown
 
 

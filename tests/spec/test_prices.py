@@ -138,7 +138,7 @@ def test_a_price_file_that_is_not_there_is_named() -> None:
 
 
 OLD = (
-    "tenbin:pools.l4.instance_type: the price of g6.xlarge on-demand in us-east-1, 0.8048 USD per hour, is of"
+    "tenbin:pools.l4: the price of g6.xlarge on-demand in us-east-1, 0.8048 USD per hour, is of"
     " 2026-07-20, 91 days ago. Ask for today's: tenbin prices refresh --region us-east-1 (price-stale)"
 )
 
@@ -154,7 +154,7 @@ def test_a_price_older_than_90_days_is_a_warning(days: int, expected: list[str])
 def test_a_pool_s_own_price_ages_by_its_own_day() -> None:
     stack = parse_stack(plain_stack(**{"pools__l4-spot__priced_on": "2026-01-01"}))
     (found,) = findings(stack, datetime.date(2026, 7, 21))
-    assert (found.id, found.path) == (FindingId.PRICE_STALE, "tenbin:pools.l4-spot.priced_on")
+    assert (found.id, found.path) == (FindingId.PRICE_STALE, "tenbin:pools.l4-spot")
     assert "0.36 USD per hour, is of 2026-01-01, 201 days ago" in found.message
 
 
