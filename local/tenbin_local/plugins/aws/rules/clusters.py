@@ -117,6 +117,8 @@ def _auto_mode(view: View) -> Iterator[Problem]:
         "kubernetesNetworkConfig.elasticLoadBalancing.enabled",
         "storageConfig.blockStorage.enabled",
     )
+    if view.unclear(*parts):
+        return
     on = {path: bool(view.known(path)) for path in parts}
     if len(set(on.values())) > 1:
         off = ", ".join(path for path, enabled in on.items() if not enabled)
@@ -128,9 +130,10 @@ def _auto_mode(view: View) -> Iterator[Problem]:
         )
     if not any(on.values()):
         return
-    if view.known("bootstrapSelfManagedAddons") is not False:
+    if view.known("bootstrapSelfManagedAddons") is not False and not view.unclear("bootstrapSelfManagedAddons"):
         yield Problem("bootstrapSelfManagedAddons", "must be false with EKS Auto Mode, which brings its own add-ons")
-    if view.known("accessConfig.authenticationMode") not in ("API", "API_AND_CONFIG_MAP"):
+    mode = "accessConfig.authenticationMode"
+    if view.known(mode) not in ("API", "API_AND_CONFIG_MAP") and not view.unclear(mode):
         yield Problem("accessConfig.authenticationMode", "must be API or API_AND_CONFIG_MAP with EKS Auto Mode")
     if view.has("computeConfig.nodePools") and not view.has("computeConfig.nodeRoleArn"):
         yield Problem("computeConfig.nodeRoleArn", "required with node pools")
@@ -140,6 +143,8 @@ def _auto_mode(view: View) -> Iterator[Problem]:
     "creator-is-admin-without-access-entries", tokens.CLUSTER, source=f"{_GUIDE}/setting-up-access-entries.html"
 )
 def _creator(view: View) -> Iterator[Problem]:
+    if view.unclear("accessConfig"):
+        return
     mode = view.known("accessConfig.authenticationMode") or "CONFIG_MAP"
     if view.known("accessConfig.bootstrapClusterCreatorAdminPermissions") is False and mode == "CONFIG_MAP":
         yield Problem(

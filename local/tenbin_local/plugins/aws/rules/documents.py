@@ -162,9 +162,9 @@ def _resource(view: View) -> Iterator[Problem]:
 
 
 @_TABLE.rule(
-    "session-lasts-1-to-12-hours", tokens.ROLE, source="docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html"
+    "role-path-has-slashes", tokens.ROLE, source="docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html"
 )
-def _boundary(view: View) -> Iterator[Problem]:
+def _path(view: View) -> Iterator[Problem]:
     path = view.known("path")
     if isinstance(path, str) and not re.fullmatch(r"/|/[!-~]+/", path):
         yield Problem("path", f"{path!r} must begin and end with /")

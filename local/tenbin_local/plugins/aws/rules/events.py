@@ -36,7 +36,7 @@ def _attributes(view: View) -> Iterator[Problem]:
 @_TABLE.rule("queue-name-fits-its-kind", tokens.QUEUE, source=f"{_SQS}/APIReference/API_CreateQueue.html")
 def _name(view: View) -> Iterator[Problem]:
     name, fifo = view.known("name"), view.known("fifoQueue")
-    if not isinstance(name, str):
+    if not isinstance(name, str) or view.unclear("fifoQueue"):
         return
     if not re.fullmatch(r"[\w-]{1,75}\.fifo|[\w-]{1,80}", name):
         yield Problem("name", f"{name!r}: up to 80 of a-z, A-Z, 0-9, _ and - are allowed")

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tenbin_local.plugins.aws import facts
@@ -21,7 +21,11 @@ def efa_interfaces(template: Any) -> list[tuple[int, Any]]:
     """The network interfaces of a launch template that are EFAs, each with its place."""
     given = template.get("networkInterfaces")
     listed = given if isinstance(given, list) else []
-    return [(index, one) for index, one in enumerate(listed) if one.get("interfaceType") in EFA_TYPES]
+    return [
+        (index, one)
+        for index, one in enumerate(listed)
+        if isinstance(one, Mapping) and one.get("interfaceType") in EFA_TYPES
+    ]
 
 
 def efa_problems(template: Any, instance_type: str, path: str = "networkInterfaces") -> Iterator[Problem]:
@@ -33,8 +37,8 @@ def efa_problems(template: Any, instance_type: str, path: str = "networkInterfac
         yield Problem(path, f"{instance_type} does not support EFA")
         return
     for index, one in wanted:
-        card = int(one.get("networkCardIndex") or 0)
-        if card not in known.efa_cards:
+        card = one.get("networkCardIndex") or 0
+        if isinstance(card, int) and card not in known.efa_cards:
             cards = f"{known.efa_cards.start} to {known.efa_cards.stop - 1}"
             yield Problem(
                 f"{path}[{index}]", f"{instance_type} has no EFA on network card {card}; it has them on {cards}"
@@ -52,8 +56,7 @@ def _efa(view: View) -> Iterator[Problem]:
 
 @_TABLE.rule("first-interface-carries-the-address", tokens.LAUNCH_TEMPLATE, source=f"{_EC2}/UserGuide/create-efa.html")
 def _devices(view: View) -> Iterator[Problem]:
-    given = view.given.get("networkInterfaces")
-    listed = given if isinstance(given, list) else []
+    listed = view.known("networkInterfaces") or []
     places = [(one.get("networkCardIndex") or 0, one.get("deviceIndex") or 0) for one in listed]
     for index, (card, device) in enumerate(places):
         place = f"networkInterfaces[{index}]"
@@ -148,6 +151,8 @@ def _reservation(view: View) -> Iterator[Problem]:
     base = "capacityReservationSpecification"
     target = f"{base}.capacityReservationTarget"
     preference = view.known(f"{base}.capacityReservationPreference")
+    if view.unclear(base):
+        return
     if view.has(target) and preference not in (None, "capacity-reservations-only"):
         yield Problem(base, f"a preference of {preference} and a target may not be given together")
     if view.has(f"{target}.capacityReservationId") and view.has(f"{target}.capacityReservationResourceGroupArn"):
@@ -194,6 +199,8 @@ def _placement(view: View) -> Iterator[Problem]:
     source=f"{_EC2}/APIReference/API_CreateCapacityReservation.html",
 )
 def _end(view: View) -> Iterator[Problem]:
+    if view.unclear("endDateType", "endDate"):
+        return
     limited = view.known("endDateType") == "limited"
     if limited is not view.has("endDate"):
         yield Problem(

@@ -77,9 +77,9 @@ def _twice(view: View) -> Iterator[Problem]:
         yield Problem("remoteAccess", "Remote access configuration cannot be specified with a launch template")
     if template.get("imageId"):
         for path in ("amiType", "releaseVersion", "version"):
-            if view.has(path) and view.known(path) != "CUSTOM":
+            if view.known(path) not in (None, "CUSTOM"):
                 yield Problem(path, f"You cannot specify {path} when using a launch template with an image of its own")
-    if view.has("launchTemplate.id") and view.has("launchTemplate.name"):
+    if not view.unclear("launchTemplate") and view.has("launchTemplate.id") and view.has("launchTemplate.name"):
         yield Problem("launchTemplate", "Either provide launch template ID or launch template name in the request")
     version, latest = view.known("launchTemplate.version"), template.get("latestVersion")
     if latest is not None and str(version).isdigit() and not 1 <= int(str(version)) <= int(latest):
@@ -260,7 +260,7 @@ def _vpc(view: View) -> Iterator[Problem]:
 )
 def _update(view: View) -> Iterator[Problem]:
     limits = [path for path in ("maxUnavailable", "maxUnavailablePercentage") if view.has(f"updateConfig.{path}")]
-    if view.has("updateConfig") and len(limits) != 1:
+    if view.has("updateConfig") and not view.unclear("updateConfig") and len(limits) != 1:
         yield Problem(
             "updateConfig",
             f"exactly one of maxUnavailable and maxUnavailablePercentage is allowed, {len(limits)} given",

@@ -44,6 +44,18 @@ class View:
             value = value[step]
         return value not in (None, [], "")
 
+    def unclear(self, *paths: str) -> bool:
+        """Whether what the program gives at one of the paths will only be known later."""
+        return any(self._unclear(path) for path in paths)
+
+    def _unclear(self, path: str) -> bool:
+        value: Any = self.given
+        for step in path.split("."):
+            if not isinstance(value, Mapping) or step not in value:
+                return value is properties.UNKNOWN
+            value = value[step]
+        return properties.has_unknown(value)
+
     def all_found(self, token: str, values: Any) -> list[Values] | None:
         """What several ids name, None where one of them is unknown or names nothing."""
         if not isinstance(values, list):
