@@ -76,16 +76,29 @@ def _walk(kind: Kind, path: paths.Path, old: Any, new: Any) -> Iterator[tuple[pa
     elif isinstance(old, list) and isinstance(new, list):
         plain = ".".join(str(step) for step in path if not isinstance(step, int))
         if plain in kind.paths("unordered") and not properties.has_unknown(new):
-            old, new = sorted(old, key=canonical), sorted(new, key=canonical)
+            yield from _members(path, old, new)
+            return
         for index in range(max(len(old), len(new))):
-            yield from _walk(
-                kind,
-                (*path, index),
-                old[index] if index < len(old) else _ABSENT,
-                new[index] if index < len(new) else _ABSENT,
-            )
+            yield from _walk(kind, (*path, index), _at(old, index), _at(new, index))
     elif not _same(kind, path, old, new):
         yield path, differences.Kind.UPDATE, new
+
+
+def _members(path: paths.Path, old: list[Any], new: list[Any]) -> Iterator[tuple[paths.Path, differences.Kind, Any]]:
+    """The differences of two lists whose order means nothing."""
+    before, after = [canonical(item) for item in old], [canonical(item) for item in new]
+    gone = {index for index, text in enumerate(before) if text not in after}
+    come = {index for index, text in enumerate(after) if text not in before}
+    for index in sorted(gone | come):
+        if index not in come:
+            yield (*path, index), differences.Kind.DELETE, None
+        else:
+            how = differences.Kind.UPDATE if index in gone else differences.Kind.ADD
+            yield (*path, index), how, new[index]
+
+
+def _at(items: list[Any], index: int) -> Any:
+    return items[index] if index < len(items) else _ABSENT
 
 
 def _same(kind: Kind, path: paths.Path, one: Any, other: Any) -> bool:

@@ -27,7 +27,7 @@ class Call:
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Places of inputs below those, relative to what they lie in; "" where the API has no such member.
 
-    `Names[].Name` makes an object of each element of a list.
+    `Names[].Name` makes an object of each element of a list, `Names[Kind=A].Name` one that says its kind as well.
     """
     given: Values = dataclasses.field(default_factory=dict)
     """What every such request says, by its path."""

@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import botocore.session
-from botocore import model, validate
+from botocore import loaders, model, validate
 
 from tenbin_local.plugins import properties
 from tenbin_local.plugins.aws import problems
+
+_LOADER = loaders.create_loader()
+"""Reads the models that come with botocore, and none of the user's configuration."""
 
 _LISTED = 12
 """Allowed values up to which all are named."""
@@ -25,7 +27,7 @@ _UNUSABLE = re.compile(r"[^\[(|^]\^[^\]]*$")
 
 @functools.cache
 def _service(name: str) -> model.ServiceModel:
-    return botocore.session.get_session().get_service_model(name)
+    return model.ServiceModel(_LOADER.load_service_model(name, "service-2"), name)
 
 
 @functools.cache
@@ -167,7 +169,8 @@ def _worded(reason: str, about: Mapping[str, Any]) -> str:
     if reason == "unknown field":
         return f"the API has no member {about['unknown_param']!r}; it has {', '.join(about['valid_names'])}"
     if reason == "invalid type":
-        return f"{value!r} has type {type(value).__name__}; {' or '.join(map(str, about['valid_types']))} is allowed"
+        allowed = " or ".join(re.sub(r"<class '(.*)'>", r"\1", str(one)) for one in about["valid_types"])
+        return f"{value!r} has type {type(value).__name__}; {allowed} is allowed"
     if reason in ("invalid range", "above maximum"):
         side = "at least" if "min_allowed" in about else "at most"
         return f"{value} is not allowed; {side} {about.get('min_allowed', about.get('max_allowed'))} is"

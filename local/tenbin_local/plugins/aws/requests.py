@@ -1,5 +1,6 @@
 """Turns inputs into the requests that AWS would get, and remembers which input each member comes from."""
 
+import copy
 import dataclasses
 import itertools
 import re
@@ -14,6 +15,7 @@ from tenbin_local.plugins.aws.kind import Call, Kind
 
 Step = str | int
 
+_SPREAD = re.compile(r"(?P<head>\w+)\[(?:(?P<key>\w+)=(?P<value>\w+))?\]\.(?P<member>\w+)")
 _STEP = re.compile(r"\[(\d*)\]|([^.\[\]]+)")
 
 
@@ -77,7 +79,7 @@ class _Builder:
 
     def build(self, inputs: Mapping[str, Any]) -> Request:
         for path, value in self._call.given.items():
-            self._put(steps(path), value)
+            self._put(steps(path), copy.deepcopy(value))
         for name, place in places(self._call):
             if name not in inputs:
                 continue
@@ -97,10 +99,10 @@ class _Builder:
         key, value = ("TagKey", "TagValue") if form == "kms" else ("Key", "Value")
         pairs = [{key: one, value: other} for one, other in tags.items()]
         if form == "map":
-            self._put([place], dict(tags))
+            self._put(steps(place), dict(tags))
             self._origins[f".{place}"] = "tags"
             return
-        base: list[Step] = ["TagSpecifications", 0, "Tags"] if form == "spec" else [place]
+        base: list[Step] = ["TagSpecifications", 0, "Tags"] if form == "spec" else steps(place)
         if form == "spec":
             self._put(["TagSpecifications", 0, "ResourceType"], place)
         self._put(base, pairs)
@@ -147,7 +149,7 @@ class _Builder:
                 made["Tags"] = [{"Key": one, "Value": other} for one, other in item.items()]
                 self._origins[_rendered([*place, "Tags"])] = below
                 continue
-            below_steps, spread = _spread(target)
+            below_steps, spread, beside = _spread(target)
             inner = models.at(shape, below_steps)
             where = [*place, *below_steps]
             if not spread:
@@ -157,13 +159,14 @@ class _Builder:
             items = item if isinstance(item, list) else [item]
             objects = [
                 {
+                    **beside,
                     spread: self._converted(
                         one,
                         models.at(shape, [*below_steps, 0, spread]),
                         [*where, index, spread],
                         f"{below}[{index}]",
                         below_plain,
-                    )
+                    ),
                 }
                 for index, one in enumerate(items)
             ]
@@ -182,10 +185,12 @@ def steps(path: str) -> list[Step]:
     return [int(found[1] or 0) if found[2] is None else found[2] for found in _STEP.finditer(path)]
 
 
-def _spread(target: str) -> tuple[list[Step], str]:
-    """The steps of a place, and the member that each element of the list there becomes, "" where it stays."""
-    head, found, tail = target.partition("[].")
-    return steps(head), tail if found else ""
+def _spread(target: str) -> tuple[list[Step], str, dict[str, str]]:
+    """The steps of a place, and what each element of a list there becomes: a member, beside others of fixed value."""
+    found = _SPREAD.fullmatch(target)
+    if found is None:
+        return steps(target), "", {}
+    return steps(found["head"]), found["member"], {found["key"]: found["value"]} if found["key"] else {}
 
 
 def _rendered(steps: Sequence[Step]) -> str:
