@@ -274,11 +274,12 @@ def test_plugins_are_installed_once_and_for_the_cache(tmp_path: pathlib.Path) ->
     for _ in range(2):
         paths = install.install_plugins(tmp_path / "bin", exec_path=official, pulumi_home=home)
     assert sorted(path.name for path in paths) == sorted(path.name for path in (tmp_path / "bin").iterdir()) == [
-        "pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-kubernetes",
+        "pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-aws", "pulumi-resource-kubernetes",
     ]  # fmt: skip
     assert (tmp_path / "bin" / "pulumi-language-python-exec").resolve() == official
     assert {path.resolve() for path in (home / "plugins").glob("*/pulumi-*")} == {
         tmp_path / "bin" / "pulumi-language-python",
+        tmp_path / "bin" / "pulumi-resource-aws",
         tmp_path / "bin" / "pulumi-resource-kubernetes",
     }
 
