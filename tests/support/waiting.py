@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,14 @@ def until(probe: Callable[[], Any], *, seconds: float = PATIENCE_S) -> Any:
 
 
 async def until_async(probe: Callable[[], Any], *, seconds: float = PATIENCE_S) -> Any:
-    """Wait inside an event loop until a probe returns something true, and return that."""
+    """Wait inside an event loop until a probe, a coroutine function or not, returns something true; return that."""
     end = time.monotonic() + seconds
-    while not (found := probe()):
+    while not (found := await _result(probe)):
         assert time.monotonic() < end, f"still {found!r} after {seconds} s"
         await asyncio.sleep(0.02)
     return found
+
+
+async def _result(probe: Callable[[], Any]) -> Any:
+    found = probe()
+    return await found if inspect.isawaitable(found) else found
