@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import planning
+from support import planning, prometheus
 from support.planner_process import Planner
 from support.planning import ON_DEMAND, SPOT
 from support.waiting import until, until_async
@@ -24,6 +24,8 @@ from tenbin_planner.decide import drain, memory
 from tenbin_planner.decide.observation import Warmth
 
 if TYPE_CHECKING:
+    import pathlib
+
     from kubernetes.aio.client import ApiClient
     from support.forks import Forks
     from support.planner_cluster import Api
@@ -301,6 +303,26 @@ def test_without_any_document_the_planner_says_so_and_waits(api: Api, planner: P
     }
     api.put_document(GOOD.to_json())
     until(planner.plan)
+
+
+def test_engines_are_read_from_a_prometheus_and_unread_without_it(
+    api: Api, planner: Planner, tmp_path: pathlib.Path
+) -> None:
+    api.tell(SPOT, 2)
+    until(lambda: len(api.pods(SPOT)) == 2)
+    known, unknown = (pod["metadata"]["name"] for pod in api.pods(SPOT))
+    for pod in (known, unknown):
+        api.set_ready(pod)
+    sample = f'vllm:num_requests_waiting{{pod="{known}",namespace="tenbin"}} 7 {time.time():.3f}\n'
+    with prometheus.holding(tmp_path / "prometheus", sample) as url:
+        metrics = {"source": "prometheus", "url": url, "scrape_interval_s": 300}
+        api.put_document(planning.document(planner={"interval_s": 1, "metrics": metrics}).to_json())
+        planner.start()
+        found = until(lambda: (plan := planner.plan()) and plan["services"][0]["waiting"] is not None and plan)
+        assert found["services"][0]["waiting"] == 7
+        until(lambda: (page := planner.get("/metrics")) and "tenbin_planner_engines_unread 1.0" in page.text)
+    until(lambda: (page := planner.get("/metrics")) and "tenbin_planner_engines_unread 2.0" in page.text)
+    assert api.told(SPOT) == 2
 
 
 def test_a_replica_is_drained_before_it_is_removed(api: Api, planner: Planner) -> None:
