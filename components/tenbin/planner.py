@@ -54,7 +54,7 @@ class Planner(pulumi.ComponentResource):
         before = [
             resources.create(manifest, name=name, opts=child)
             for manifest in layout.account(
-                workloads=[workload.name for workload in document.workloads], namespace=namespace, stack=stack
+                targets=[workload.scaled for workload in document.workloads], namespace=namespace, stack=stack
             )
         ]
         text = layout.document(text=parsed.document, namespace=namespace, stack=stack)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from tenbin_spec import catalogue
 from tenbin_spec.cost_cap import CostCap
@@ -21,6 +21,7 @@ from tenbin_spec.pools import CapacityType
 from tenbin_spec.problems import ConfigurationError, Problem, problems_of
 from tenbin_spec.profiles import ApiServer, EngineProfile
 from tenbin_spec.quantities import Frozen, Name, Usd
+from tenbin_spec.scale_target import ScaleTarget
 from tenbin_spec.services import Priority, ReplicaRange, Role
 from tenbin_spec.stack import Stack
 from tenbin_spec.workload import Workload
@@ -49,7 +50,7 @@ class DocumentWorkload(Frozen):
     """One (service, role, pool) that the planner scales."""
 
     name: str
-    """Name of the Kubernetes workload."""
+    """Its name for people, plans and metrics, and of the Deployment that is scaled where no target is named."""
     service: Name
     role: Role
     pool: Name
@@ -60,6 +61,15 @@ class DocumentWorkload(Frozen):
     max_replicas: Annotated[int, Field(strict=True, ge=0)]
     profile: EngineProfile | None
     """Effective profile, its limits narrowed by the engine's settings; None when unknown."""
+    target: ScaleTarget | None = None
+    """What is scaled; None: the Deployment of the workload's name."""
+    pods: Annotated[dict[str, str], Field(min_length=1)] | None = None
+    """Labels by which its pods are found; None: by the labels of service, role and pool that tenbin's workloads set."""
+
+    @property
+    def scaled(self) -> ScaleTarget:
+        """The object that is scaled."""
+        return self.target or ScaleTarget(name=self.name)
 
 
 class DocumentService(Frozen):
@@ -96,6 +106,17 @@ class Document(Frozen):
     planner: DocumentPlanner
     findings: tuple[str, ...] = ()
     """Where the configuration breaks the agreement although it can be built."""
+
+    @model_validator(mode="after")
+    def _scales_each_object_once(self) -> Self:
+        found: dict[tuple[str, str, str], str] = {}
+        for item in self.workloads:
+            target = item.scaled
+            other = found.setdefault((target.group, target.plural, target.name), item.name)
+            if other != item.name:
+                both = f"workloads {other} and {item.name} both scale {target}"
+                raise ValueError(f"{both}: each needs an object of its own")
+        return self
 
     def to_json(self) -> str:
         """Write the document; equal documents give equal bytes."""

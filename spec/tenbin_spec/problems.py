@@ -126,8 +126,9 @@ def _tagged(annotation: Any) -> dict[str, Any]:
     for option in typing.get_args(annotation):
         found |= _tagged(option)
         model = _model_in(option)
-        if model is not None and "kind" in model.model_fields:
-            found[str(typing.get_args(model.model_fields["kind"].annotation)[0])] = model
+        kind = None if model is None else model.model_fields.get("kind")
+        if kind is not None and typing.get_origin(kind.annotation) is typing.Literal:
+            found[str(typing.get_args(kind.annotation)[0])] = model
     return found
 
 

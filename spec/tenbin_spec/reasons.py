@@ -44,5 +44,7 @@ class Reason(enum.StrEnum):
     """No price for a pool: the cost cap cannot be kept there, so none are bought there."""
     BY_HAND = "by-hand"
     """A person paused the workload or bounded its count, by annotations on it."""
+    NOT_SCALABLE = "not-scalable"
+    """What is to be scaled is missing, has no scale, or may not be read: nothing is bought there until it is found."""
     STUCK_PENDING = "stuck-pending"
     """A replica has been pending for longer than its pool's lead time allows, so another pool is tried."""

@@ -92,6 +92,27 @@ def test_a_planner_may_scale_its_workloads_and_no_others() -> None:
     }
 
 
+def test_rights_follow_from_the_kinds_that_are_scaled() -> None:
+    plain = json.loads(document_of(stacks.stack(), "test").to_json())
+    dynamo, groups = plain["workloads"]
+    kind = "DynamoGraphDeploymentScalingAdapter"
+    dynamo["target"] = {"api_version": "nvidia.com/v1alpha1", "kind": kind, "name": "chat-decode"}
+    groups["target"] = {"api_version": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "name": "chat"}
+    args: Any = {"document": json.dumps(plain), "namespace": "inference"}
+    role = register(lambda: tenbin.Planner("planner", args)).one("Role::planner").inputs
+    known = ("", "coordination.k8s.io")
+    assert [rule for rule in role["rules"] if rule["apiGroups"][0] not in known] == [
+        _rule("leaderworkerset.x-k8s.io", "leaderworkersets", ["get"], "chat"),
+        _rule("leaderworkerset.x-k8s.io", "leaderworkersets/scale", ["get", "update"], "chat"),
+        _rule("nvidia.com", "dynamographdeploymentscalingadapters", ["get"], "chat-decode"),
+        _rule("nvidia.com", "dynamographdeploymentscalingadapters/scale", ["get", "update"], "chat-decode"),
+    ]
+
+
+def _rule(group: str, resource: str, verbs: list[str], name: str) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": [resource], "verbs": verbs, "resourceNames": [name]}
+
+
 def test_no_role_has_wildcards_or_secrets_and_beyond_the_namespace_only_the_look_at_nodes() -> None:
     args: Any = stacks.plain_stack()
     found = register(lambda: tenbin.Platform("platform", args))

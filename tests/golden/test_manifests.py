@@ -11,9 +11,15 @@ from tenbin._layout.tags import Tags
 from tenbin_spec.engine_metrics import EngineMetrics
 from tenbin_spec.placements import placements
 from tenbin_spec.pools import Backend, CapacityType, NodeRange, PlacementStrategy, Pool
+from tenbin_spec.scale_target import ScaleTarget
 
 NAMESPACE = "tenbin"
 STACK = "test"
+TARGETS = [ScaleTarget(name="chat-serve-l4"), ScaleTarget(name="chat-serve-l4-spot")]
+OTHER_KINDS = [
+    ScaleTarget(api_version="leaderworkerset.x-k8s.io/v1", kind="LeaderWorkerSet", name="chat-serve-h200"),
+    ScaleTarget(api_version="nvidia.com/v1alpha1", kind="DynamoGraphDeploymentScalingAdapter", name="chat-decode"),
+]
 
 
 def engine_manifests(stack: Any, *, planned: bool = True) -> list[dict[str, Any]]:
@@ -126,8 +132,9 @@ CASES: dict[str, list[dict[str, Any]]] = {
         picker.front(namespace=NAMESPACE, stack=STACK),
         picker.deployment(image="tenbin/picker:0.1.0", namespace=NAMESPACE, stack=STACK, scrape=True),
     ],
+    "planner-kinds.yaml": planner.account(targets=[*OTHER_KINDS, TARGETS[0]], namespace=NAMESPACE, stack=STACK),
     "planner.yaml": [
-        *planner.account(workloads=["chat-serve-l4", "chat-serve-l4-spot"], namespace=NAMESPACE, stack=STACK),
+        *planner.account(targets=TARGETS, namespace=NAMESPACE, stack=STACK),
         planner.document(text="{}\n", namespace=NAMESPACE, stack=STACK),
         planner.front(namespace=NAMESPACE, stack=STACK),
         planner.deployment(image="tenbin/planner:0.1.0", enabled=True, namespace=NAMESPACE, stack=STACK, scrape=True),

@@ -109,3 +109,51 @@ def test_a_broken_document_is_refused(text: str, expected: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_document(text)
     assert expected in str(caught.value)
+
+
+def test_an_older_document_scales_deployments_named_like_its_workloads() -> None:
+    plain = json.loads(document_of(stack(), "dev").to_json())
+    for item in plain["workloads"]:
+        del item["target"], item["pods"]
+    found = parse_document(json.dumps(plain))
+    assert found == document_of(stack(), "dev")
+    assert [str(item.scaled) for item in found.workloads] == [
+        "Deployment chat-serve-l4-spot",
+        "Deployment chat-serve-l4",
+    ]
+
+
+def with_target(target: Any, **more: Any) -> str:
+    plain = json.loads(document_of(stack(), "dev").to_json())
+    plain["workloads"][1] |= {"target": target, **more}
+    return json.dumps(plain)
+
+
+def test_a_workload_may_be_any_object_with_a_scale() -> None:
+    target = {"api_version": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "name": "chat.h200"}
+    pods = {"leaderworkerset.sigs.k8s.io/name": "chat.h200"}
+    item = parse_document(with_target(target, pods=pods)).workloads[1]
+    assert (item.scaled.group, item.scaled.version) == ("leaderworkerset.x-k8s.io", "v1")
+    assert (item.scaled.plural, item.pods) == ("leaderworkersets", pods)
+    irregular = {**target, "kind": "Policy", "resource": "policies"}
+    assert parse_document(with_target(irregular)).workloads[1].scaled.plural == "policies"
+
+
+def test_a_target_that_is_none_is_refused_with_all_that_is_wrong() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_document(with_target({"api_version": "v1", "kind": "pod", "name": "a/b", "resource": "Pods"}, pods={}))
+    place = "workloads[1].target"
+    assert [(item.path, item.message) for item in caught.value.problems] == [
+        ("workloads[1].pods", "{}: dictionary should have at least 1 item after validation, not 0"),
+        (f"{place}.api_version", "'v1' is not an API group and version, for example 'leaderworkerset.x-k8s.io/v1'"),
+        (f"{place}.kind", "'pod' is not a kind of the Kubernetes API, for example 'LeaderWorkerSet'"),
+        (f"{place}.name", "'a/b' is not the name of a Kubernetes object, for example 'chat-serve-l40s'"),
+        (f"{place}.resource", "'Pods' is not the plural of a kind in lower case, for example 'leaderworkersets'"),
+    ]
+
+
+def test_two_workloads_cannot_scale_one_object() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_document(with_target({"name": "chat-serve-l4-spot"}))
+    both = "workloads chat-serve-l4-spot and chat-serve-l4 both scale Deployment chat-serve-l4-spot"
+    assert f"{both}: each needs an object of its own" in str(caught.value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tenbin._layout import planner as layout_of_planner
 from tenbin_local.environment import certificates, cluster, identity
 from tenbin_local.errors import LocalError
+from tenbin_spec.scale_target import ScaleTarget
 
 from support import control_planes, planning
 from support.waiting import until
@@ -183,7 +184,8 @@ def _engine_deployment(name: str, pool: str) -> dict[str, Any]:
 def _furnish(client: cluster.Cluster) -> None:
     client._call("POST", "/api/v1/namespaces", json={"metadata": {"name": NAMESPACE}})
     workloads = (planning.SPOT, planning.ON_DEMAND)
-    for manifest in layout_of_planner.account(workloads=workloads, namespace=NAMESPACE, stack="test"):
+    targets = [ScaleTarget(name=name) for name in workloads]
+    for manifest in layout_of_planner.account(targets=targets, namespace=NAMESPACE, stack="test"):
         if manifest["kind"] == "ServiceAccount":
             path = f"{_CORE}/serviceaccounts"
         elif "namespace" not in manifest["metadata"]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tenbin_spec import contract
+from tenbin_spec.scale_target import ScaleTarget
 
 from tenbin._layout import access, deployments, pods
 from tenbin._layout.manifests import Json, Placed, label_value, labels, metadata, service
@@ -32,10 +33,10 @@ def document(*, text: str, namespace: Placed, stack: str) -> Json:
     }
 
 
-def account(*, workloads: Sequence[str], namespace: Placed, stack: str) -> list[Json]:
+def account(*, targets: Sequence[ScaleTarget], namespace: Placed, stack: str) -> list[Json]:
     """Return the planner's ServiceAccount, Role and binding, and its right to look at nodes.
 
-    It scales the given workloads and no other, marks pods before it removes them, reads and tells events, and keeps its
+    It scales the given objects and no other, marks pods before it removes them, reads and tells events, and keeps its
     state and its Lease. It cannot change a workload or a node, read a Secret or see another namespace.
     """
     configuration = (contract.DOCUMENT_CONFIG_MAP, contract.STATE_CONFIG_MAP)
@@ -45,8 +46,7 @@ def account(*, workloads: Sequence[str], namespace: Placed, stack: str) -> list[
         access.rule("", "configmaps", ["create"]),
         access.rule("", "pods", ["get", "list", "watch", "patch"]),
         access.rule("", "events", ["create", "patch", "list"]),
-        access.rule("apps", "deployments", ["get", "list", "watch"]),
-        access.rule("apps", "deployments/scale", ["get", "update"], sorted(workloads)),
+        *_scaling(targets),
         access.rule("coordination.k8s.io", "leases", ["get", "update"], [contract.LEASE_PLANNER]),
         access.rule("coordination.k8s.io", "leases", ["create"]),
     ]
@@ -56,6 +56,18 @@ def account(*, workloads: Sequence[str], namespace: Placed, stack: str) -> list[
         *access.account(metadata=own, rules=rules),
         *access.clusterwide(metadata=looks, rules=[access.rule("", "nodes", ["list"])], account=own),
     ]
+
+
+def _scaling(targets: Sequence[ScaleTarget]) -> Iterator[Json]:
+    """Yield the rules by which objects are read and scaled: each by its name, Deployments also in one list."""
+    resources = sorted({(target.group, target.plural) for target in targets})
+    for group, plural in resources:
+        names = sorted(target.name for target in targets if (target.group, target.plural) == (group, plural))
+        if (group, plural) == ("apps", "deployments"):
+            yield access.rule(group, plural, ["get", "list"])
+        else:
+            yield access.rule(group, plural, ["get"], names)
+        yield access.rule(group, f"{plural}/scale", ["get", "update"], names)
 
 
 def front(*, namespace: Placed, stack: str) -> Json:

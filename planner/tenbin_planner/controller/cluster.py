@@ -10,15 +10,18 @@ import dataclasses
 import email.utils
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from kubernetes.aio import client
 from tenbin_spec import contract
 
+if TYPE_CHECKING:
+    from tenbin_spec.scale_target import ScaleTarget
+
 TIMEOUT_S = 5.0
 _MERGE_PATCH = "application/merge-patch+json"
-_ENGINES = f"{contract.LABEL_NAME}={contract.NAME_ENGINE}"
+_ENGINES = {contract.LABEL_NAME: contract.NAME_ENGINE}
 _NOT_FOUND = 404
 _FORBIDDEN = 403
 _CONFLICT = 409
@@ -30,16 +33,43 @@ class ClusterError(Exception):
     """The API server refused a call or could not be reached; the message says which call and why.
 
     ClusterError
-    ├── ConflictError    somebody else wrote first
-    └── ForbiddenError   the planner's account has no right to it
+    ├── DeposedError           another planner may lead by now
+    └── RefusedError           the API server answered, and not with what was asked for
+        ├── ConflictError      somebody else wrote first
+        └── ForbiddenError     the planner's account has no right to it
     """
 
 
-class ConflictError(ClusterError):
+class DeposedError(ClusterError):
+    """This planner leads no more; nothing was written."""
+
+
+class RefusedError(ClusterError):
+    """The API server refused a call."""
+
+    def __init__(self, message: str, *, status: int, about: str | None = None) -> None:
+        """Say what was refused.
+
+        Args:
+            message: which call and why.
+            status: of the answer.
+            about: the object that the answer is about, where it names one.
+        """
+        super().__init__(message)
+        self.status = status
+        self.about = about
+
+    @property
+    def is_absence(self) -> bool:
+        """Whether there is no such thing."""
+        return self.status == _NOT_FOUND
+
+
+class ConflictError(RefusedError):
     """Somebody else changed the object since it was read; nothing was written."""
 
 
-class ForbiddenError(ClusterError):
+class ForbiddenError(RefusedError):
     """The planner's account may not do this."""
 
 
@@ -57,7 +87,7 @@ class Cluster:
     def __init__(self, api: client.ApiClient, namespace: str) -> None:
         self._namespace = namespace
         self._core = client.CoreV1Api(api)
-        self._apps = client.AppsV1Api(api)
+        self._objects = client.CustomObjectsApi(api)
 
     async def config_map(self, name: str) -> Mapping[str, str] | None:
         """Return a ConfigMap's data; None when it does not exist."""
@@ -90,14 +120,19 @@ class Cluster:
     async def engine_deployments(self) -> list[Json]:
         """Return the Deployments of engines."""
         response = await self._call(
-            "list Deployments", self._apps.list_namespaced_deployment_without_preload_content, label_selector=_ENGINES
+            "list Deployments",
+            self._objects.list_namespaced_custom_object_without_preload_content,
+            group="apps",
+            version="v1",
+            plural="deployments",
+            label_selector=_selector(_ENGINES),
         )
         return list(json.loads(_body(response))["items"])
 
-    async def engine_pods(self) -> Listed:
-        """Return the pods of engines."""
+    async def engine_pods(self, labels: Mapping[str, str] = _ENGINES) -> Listed:
+        """Return the pods of engines, or those with other labels."""
         response = await self._call(
-            "list pods", self._core.list_namespaced_pod_without_preload_content, label_selector=_ENGINES
+            "list pods", self._core.list_namespaced_pod_without_preload_content, label_selector=_selector(labels)
         )
         return Listed(
             items=list(json.loads(_body(response))["items"]),
@@ -133,24 +168,46 @@ class Cluster:
         )
         return list(json.loads(_body(response))["items"])
 
-    async def scale(self, deployment: str, *, expected: int, wanted: int) -> None:
-        """Change a Deployment's replicas from `expected` to `wanted`.
+    async def read(self, target: ScaleTarget) -> Json:
+        """Return an object that is scaled.
+
+        Raises:
+            RefusedError: when it is not there or may not be read.
+            ClusterError: when the API server cannot be reached.
+        """
+        method = self._objects.get_namespaced_custom_object_without_preload_content
+        response = await self._call(f"read {target}", method, target.name, **_place(target))
+        return dict(json.loads(_body(response)))
+
+    async def read_scale(self, target: ScaleTarget) -> Json:
+        """Return the scale of an object, with its resourceVersion; the errors are those of `read`."""
+        method = self._objects.get_namespaced_custom_object_scale_without_preload_content
+        response = await self._call(f"read scale of {target}", method, target.name, **_place(target))
+        return dict(json.loads(_body(response)))
+
+    async def scale(
+        self, target: ScaleTarget, *, expected: int, wanted: int, may_write: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Change an object's replicas from `expected` to `wanted`.
+
+        Args:
+            target: the object.
+            expected: replicas that it is told to run.
+            wanted: replicas that it is to be told to run.
+            may_write: asked once more just before the write, since the time in which it was read may have been long.
 
         Raises:
             ConflictError: when it is told to run another number by now, or changes while this is written.
+            DeposedError: when `may_write` says no.
             ClusterError: for any other failure.
         """
-        response = await self._call(
-            f"read scale of {deployment}",
-            self._apps.read_namespaced_deployment_scale_without_preload_content,
-            deployment,
-        )
-        found = json.loads(_body(response))
+        found = await self.read_scale(target)
         replicas = found.get("spec", {}).get("replicas", 0)
         if replicas == wanted:
             return
         if replicas != expected:
-            raise ConflictError(f"{deployment} is set to {replicas} by somebody else, not to {expected} any more")
+            message = f"{target.name} is set to {replicas} by somebody else, not to {expected} any more"
+            raise ConflictError(message, status=_CONFLICT)
         metadata = found["metadata"]
         body = {
             "apiVersion": "autoscaling/v1",
@@ -158,11 +215,14 @@ class Cluster:
             "metadata": {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")},
             "spec": {"replicas": wanted},
         }
+        if not may_write():
+            raise DeposedError(f"{target.name} is not scaled to {wanted}: this planner leads no more")
         await self._call(
-            f"scale {deployment} to {wanted}",
-            self._apps.replace_namespaced_deployment_scale_without_preload_content,
-            deployment,
+            f"scale {target} to {wanted}",
+            self._objects.replace_namespaced_custom_object_scale_without_preload_content,
+            target.name,
             body=body,
+            **_place(target),
         )
 
     async def annotate_pod(self, pod: str, annotations: Mapping[str, str | None]) -> None:
@@ -201,8 +261,10 @@ class Cluster:
         if answer.status == _NOT_FOUND and is_absence_allowed:
             return None
         if answer.status >= 400:
-            kinds: dict[int, type[ClusterError]] = {_CONFLICT: ConflictError, _FORBIDDEN: ForbiddenError}
-            raise kinds.get(answer.status, ClusterError)(f"{what}: {answer.status} {_message(body)}")
+            kinds = {_CONFLICT: ConflictError, _FORBIDDEN: ForbiddenError}
+            message, about = _told(body)
+            kind = kinds.get(answer.status, RefusedError)
+            raise kind(f"{what}: {answer.status} {message}", status=answer.status, about=about)
         return _Response(body=body, server_time=_time(answer.headers.get("Date")))
 
 
@@ -218,11 +280,21 @@ def _body(response: _Response | None) -> bytes:
     return response.body
 
 
-def _message(body: bytes) -> str:
+def _told(body: bytes) -> tuple[str, str | None]:
+    """Return why the API server refuses, and the name of the object that it speaks of, if it names one."""
     try:
-        return str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        return body[:200].decode("utf-8", "replace")
+        status = json.loads(body)
+        return str(status["message"]), (status.get("details") or {}).get("name")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return body[:200].decode("utf-8", "replace").strip(), None
+
+
+def _place(target: ScaleTarget) -> dict[str, Any]:
+    return {"group": target.group, "version": target.version, "plural": target.plural}
+
+
+def _selector(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
 def _time(date: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Puts together what the planner sees: document, Deployments, pods, nodes, engines and the gateway."""
+"""Puts together what the planner sees: document, workloads, pods, nodes, engines and the gateway."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from tenbin_spec import contract
 from tenbin_spec.engine_metrics import MetricsSource
 
 from tenbin_planner import ports
-from tenbin_planner.controller import by_hand, pod_states
+from tenbin_planner.controller import group_states, kinds, pod_states
 from tenbin_planner.controller.adapters import ADAPTERS
 from tenbin_planner.controller.estimates import AttainmentEstimator
 from tenbin_planner.controller.lengths import LengthTracker
 from tenbin_planner.controller.node_watch import NodeWatch
 from tenbin_planner.controller.scraper import Scraped, Target
+from tenbin_planner.controller.targets import TargetReader
 from tenbin_planner.decide.observation import Absent, Observation, Phase, ReplicaState, WorkloadState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from tenbin_spec.document import Document
+    from tenbin_spec.document import Document, DocumentWorkload
 
-    from tenbin_planner.controller.cluster import Cluster, Json
+    from tenbin_planner.controller.cluster import Cluster, Listed
     from tenbin_planner.controller.documents import Documents
     from tenbin_planner.controller.pod_states import PodState
     from tenbin_planner.controller.prometheus import Prometheus
     from tenbin_planner.controller.scraper import Scraper
     from tenbin_planner.controller.state_store import StateStore
+    from tenbin_planner.controller.targets import Told
     from tenbin_planner.demand import DemandLog
 
 
@@ -52,6 +54,7 @@ class ClusterObserver:
         self._prometheus = prometheus
         self._log = log
         self._clock = clock
+        self._targets = TargetReader(cluster)
         self._lengths = LengthTracker()
         self._nodes = NodeWatch(cluster)
         self._estimator = AttainmentEstimator()
@@ -68,12 +71,11 @@ class ClusterObserver:
             NoDocumentError: when there is no document to go by.
         """
         document = await self._document()
-        deployments, pods, _ = await asyncio.gather(
-            self._cluster.engine_deployments(), self._cluster.engine_pods(), self._nodes.look()
+        (told, unscalable), pods, _ = await asyncio.gather(
+            self._targets.read(document.workloads, at=self._clock.now()), self._pods(document), self._nodes.look()
         )
-        states = [pod_states.read(item, server_time=pods.server_time) for item in pods.items]
-        known = [state for state in states if state is not None and state.service in document.services]
-        await self._nodes.follow(pods.items)
+        await self._nodes.follow(pod for _, listed in pods for pod in listed.items)
+        known = _replicas(document, pods)
         targets, unreadable = _targets(document, known)
         scraped = {**unreadable, **await self._read(document, targets)}
         now = self._clock.now()
@@ -81,9 +83,10 @@ class ClusterObserver:
         observation = Observation(
             at=now,
             gateway=self._log.snapshot(now),
-            workloads=self._workloads(document, deployments, known, scraped, at=now),
+            workloads=self._workloads(document, told, known, scraped, at=now),
             lengths=self._lengths.means(at=now),
             problems=self._nodes.problems,
+            unscalable=unscalable,
         )
         return ports.Scene(
             document=document,
@@ -109,6 +112,14 @@ class ClusterObserver:
         document = self._documents.in_force
         assert document is not None  # noqa: S101 - `see` raises without one
         return document
+
+    async def _pods(self, document: Document) -> list[tuple[DocumentWorkload | None, Listed]]:
+        """Return the pods of engines, and those of each workload that has a rule of its own."""
+        own = [(item, item.pods) for item in document.workloads if item.pods is not None]
+        labelled, *found = await asyncio.gather(
+            self._cluster.engine_pods(), *(self._cluster.engine_pods(labels) for _, labels in own)
+        )
+        return [(None, labelled), *((item, listed) for (item, _), listed in zip(own, found, strict=True))]
 
     def _configure(self) -> None:
         if self._documents.in_force is not None:
@@ -147,35 +158,42 @@ class ClusterObserver:
     def _workloads(
         self,
         document: Document,
-        deployments: list[Json],
+        told: Mapping[str, Told],
         states: list[PodState],
         scraped: Mapping[str, Scraped | Absent],
         *,
         at: float,
     ) -> dict[str, WorkloadState]:
-        told = {item["metadata"]["name"]: item.get("spec", {}).get("replicas", 1) for item in deployments}
-        hands = {
-            item["metadata"]["name"]: by_hand.read(item["metadata"]["name"], item["metadata"].get("annotations") or {})
-            for item in deployments
-        }
         draining = {state.uid for state in states if state.phase is Phase.DRAINING}
         self._draining_since = {uid: self._draining_since.get(uid, at) for uid in draining}
         return {
-            item.name: WorkloadState(
-                name=item.name,
-                wanted=told[item.name],
-                by_hand=hands[item.name],
-                replicas=tuple(
-                    self._replica(state, scraped, at=at)
-                    for state in sorted(states, key=lambda state: state.name)
-                    if state.workload == item.name
-                ),
-            )
+            item.name: self._workload(item, told[item.name], states, scraped, at=at)
             for item in document.workloads
             if item.name in told
         }
 
-    def _replica(self, state: PodState, scraped: Mapping[str, Scraped | Absent], *, at: float) -> ReplicaState:
+    def _workload(
+        self,
+        item: DocumentWorkload,
+        told: Told,
+        states: list[PodState],
+        scraped: Mapping[str, Scraped | Absent],
+        *,
+        at: float,
+    ) -> WorkloadState:
+        own = sorted((state for state in states if state.workload == item.name), key=lambda state: state.name)
+        removal, ranks = kinds.removal(item.scaled, own, first_index=told.first_index)
+        return WorkloadState(
+            name=item.name,
+            wanted=told.wanted,
+            by_hand=told.by_hand,
+            replicas=tuple(self._replica(state, scraped, ranks.get(state.name), at=at) for state in own),
+            removal=removal,
+        )
+
+    def _replica(
+        self, state: PodState, scraped: Mapping[str, Scraped | Absent], rank: int | None, *, at: float
+    ) -> ReplicaState:
         result = scraped.get(state.name, Absent(why="not ready"))
         is_draining = state.phase is Phase.DRAINING
         return ReplicaState(
@@ -185,7 +203,22 @@ class ClusterObserver:
             is_scheduled=state.is_scheduled,
             engine=result.reading if isinstance(result, Scraped) else result,
             start=self._nodes.start(state.uid),
+            rank=rank,
         )
+
+
+def _replicas(document: Document, pods: Iterable[tuple[DocumentWorkload | None, Listed]]) -> list[PodState]:
+    """Return the replicas of the document's services: of a workload with a rule of its own, those that it found."""
+    ruled = {item.name for item in document.workloads if item.pods is not None}
+    known = [
+        state
+        for workload, listed in pods
+        for pod in listed.items
+        if (state := pod_states.read(pod, server_time=listed.server_time, workload=workload)) is not None
+        and state.service in document.services
+        and (workload is not None or state.workload not in ruled)
+    ]
+    return group_states.fold(known)
 
 
 def _targets(document: Document, states: list[PodState]) -> tuple[list[Target], dict[str, Absent]]:

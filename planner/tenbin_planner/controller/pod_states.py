@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenbin_spec import contract
 from tenbin_spec.services import Role
 
+from tenbin_planner import pod_groups
 from tenbin_planner.decide.observation import Phase
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tenbin_spec.document import DocumentWorkload
+
 Json = dict[str, Any]
+
+_LABEL_ORDINAL = "apps.kubernetes.io/pod-index"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +37,14 @@ class PodState:
     """Name of its node; None while it has none."""
     host: str | None
     port: int
+    created: float = 0.0
+    """When it was made, by the API server's clock, in seconds since the epoch."""
+    ordinal: int | None = None
+    """Its number where its owner numbers pods, as a StatefulSet does."""
+    owner: tuple[str, str] | None = None
+    """API group and kind of the object that made it and removes it."""
+    member: pod_groups.Membership | None = None
+    """Its place in a group of pods that serve together; None where it serves alone."""
 
     @property
     def is_scheduled(self) -> bool:
@@ -36,22 +52,20 @@ class PodState:
         return self.node is not None
 
 
-def read(pod: Json, *, server_time: float | None) -> PodState | None:
+def read(pod: Json, *, server_time: float | None, workload: DocumentWorkload | None = None) -> PodState | None:
     """Read a pod.
 
     Args:
         pod: as the API server lists it.
         server_time: the API server's time when it did, in seconds since the epoch; the planner's own clock may differ.
+        workload: whose rule found the pod; None where the pod's own labels say to which one it belongs.
 
     Returns:
-        None for a pod that is over, or that lacks the labels of an engine.
+        None for a pod that is over, or whose labels do not say to which workload it belongs.
     """
     metadata, status = pod.get("metadata", {}), pod.get("status", {})
-    labels = metadata.get("labels") or {}
-    try:
-        service, pool = labels[contract.LABEL_SERVICE], labels[contract.LABEL_POOL]
-        workload = contract.workload_name(service, Role(labels[contract.LABEL_ROLE]), pool)
-    except (KeyError, ValueError):
+    belongs = _by_labels(metadata.get("labels") or {}) if workload is None else (workload.name, workload.service)
+    if belongs is None:
         return None
     if status.get("phase") in ("Succeeded", "Failed") and not metadata.get("deletionTimestamp"):
         return None
@@ -59,14 +73,42 @@ def read(pod: Json, *, server_time: float | None) -> PodState | None:
     return PodState(
         name=metadata["name"],
         uid=metadata.get("uid", ""),
-        workload=workload,
-        service=service,
+        workload=belongs[0],
+        service=belongs[1],
         phase=_phase(pod),
         starting_s=max(0.0, server_time - started) if server_time is not None and started is not None else 0.0,
         node=pod.get("spec", {}).get("nodeName") or None,
         host=status.get("podIP") or None,
         port=_port(pod),
+        created=moment(metadata.get("creationTimestamp")) or 0.0,
+        ordinal=_ordinal(metadata),
+        owner=_owner(metadata),
+        member=pod_groups.membership(metadata),
     )
+
+
+def _by_labels(labels: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the workload and service that labels name."""
+    try:
+        service, pool = labels[contract.LABEL_SERVICE], labels[contract.LABEL_POOL]
+        return contract.workload_name(service, Role(labels[contract.LABEL_ROLE]), pool), service
+    except (KeyError, ValueError):
+        return None
+
+
+def _owner(metadata: Json) -> tuple[str, str] | None:
+    for item in metadata.get("ownerReferences") or []:
+        if item.get("controller"):
+            return str(item.get("apiVersion", "")).rpartition("/")[0], str(item.get("kind", ""))
+    return None
+
+
+def _ordinal(metadata: Json) -> int | None:
+    """Return a pod's number: its label, which StatefulSets set since Kubernetes 1.28, else the end of its name."""
+    told = pod_groups.number((metadata.get("labels") or {}).get(_LABEL_ORDINAL))
+    if told is None and _owner(metadata) == ("apps", "StatefulSet"):
+        return pod_groups.number(metadata["name"].rpartition("-")[2])
+    return told
 
 
 def _phase(pod: Json) -> Phase:

@@ -137,7 +137,7 @@ async def _start(settings: ControllerSettings, stack: contextlib.AsyncExitStack)
     drive = loop.Loop(
         observer=observer,
         modeller=modeller,
-        actuator=ClusterActuator(cluster),
+        actuator=ClusterActuator(cluster, documents=documents, leadership=leadership),
         store=store,
         leadership=leadership,
         recorder=recorder,

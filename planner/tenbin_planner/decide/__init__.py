@@ -284,7 +284,10 @@ def _problems(observation: Observation, seen: Sequence[Assessment]) -> Iterator[
     for service in seen:
         for item in service.workloads:
             state = observation.workloads.get(item.name)
-            yield from () if state is None else state.by_hand.problems
+            if state is not None:
+                yield from state.by_hand.problems
+            elif item.name in observation.unscalable:
+                yield f"{item.name}: {observation.unscalable[item.name].why}"
     yield from observation.problems
 
 

@@ -178,6 +178,7 @@ _WEIGHT = (
     Reason.STUCK_PENDING,
     Reason.PRICE_UNKNOWN,
     Reason.PROFILE_UNKNOWN,
+    Reason.NOT_SCALABLE,
     Reason.NO_SIGNAL,
     Reason.BY_HAND,
 )

@@ -30,6 +30,7 @@ STEP_S = 15.0
 """Steps of the outlook."""
 IDLE_S = 300.0
 """Without a request for so long, and two lead times, a service that may have no replica has none."""
+_NO_SUCH = Absent(why="the cluster has no such workload")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,6 +61,8 @@ class Assessment:
     """What is to be remembered of it."""
     closed_until: Mapping[str, float]
     """When each workload that is closed opens again."""
+    unscalable: Mapping[str, Absent]
+    """Why each workload that cannot be scaled cannot."""
     look: ahead.Look | None = None
     """Its search by simulated futures; None where it cannot be made."""
     judged: Judged | None = None
@@ -113,6 +116,7 @@ def assess(
             by_hand=hands.get(item.name, ByHand()),
             lead_s=lead_s,
             is_closed=memory.workload(item.name).closed_until > observation.at,
+            is_missing=item.name not in observation.workloads,
             rank=None if recipe.pool_choice else index,
         )
         for index, item in enumerate(workloads)
@@ -142,6 +146,11 @@ def assess(
         ),
         memory=remembered,
         closed_until={item.name: memory.workload(item.name).closed_until for item in workloads},
+        unscalable={
+            item.name: observation.unscalable.get(item.name, _NO_SUCH)
+            for item in workloads
+            if item.name not in observation.workloads
+        },
     )
 
 
@@ -289,6 +298,7 @@ def _option(
     by_hand: ByHand,
     lead_s: float,
     is_closed: bool,
+    is_missing: bool,
     rank: int | None,
 ) -> Option:
     closed = None
@@ -296,6 +306,8 @@ def _option(
         closed = Reason.PROFILE_UNKNOWN
     elif item.hourly_usd is None:
         closed = Reason.PRICE_UNKNOWN
+    elif is_missing:
+        closed = Reason.NOT_SCALABLE
     elif counted is None:
         closed = Reason.NO_SIGNAL
     elif counted.stuck or is_closed:

@@ -4,8 +4,9 @@ A ready replica is first marked: the picker takes it out of the endpoints, and i
 choose it. Once the mark has had time to take effect, the count is lowered; what still runs in the replica ends while
 the engine drains. Replicas that serve nothing go at once. A mark that is no longer wanted is taken off.
 
-The cluster removes replicas without a node first, then those that are not ready, then those of the lowest deletion
-cost; victims are chosen in the same order, ready ones by the least work left.
+Victims are those that the workload's kind will remove (`observation.Removal`). Most kinds remove replicas without a
+node first and then those that are not ready. Of the others a Deployment removes those of the lowest deletion cost, so
+the ones with the least work left are chosen. Kinds that know no cost remove by rank, whatever work that ends.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from tenbin_planner.decide import signals
-from tenbin_planner.decide.observation import EngineReading, Phase
+from tenbin_planner.decide.observation import EngineReading, Phase, Removal
 
 if TYPE_CHECKING:
     from tenbin_planner.decide.observation import Observation, ReplicaState, WorkloadState
@@ -31,10 +32,11 @@ _ORDER = (Phase.STARTING, Phase.LOST, Phase.DRAINING, Phase.READY)
 
 @dataclasses.dataclass(frozen=True, kw_only=True, order=True)
 class Mark:
-    """Take a replica out of the endpoints and make it the next to be removed."""
+    """Take a replica out of the endpoints and, where its kind heeds a deletion cost, make it the next to be removed."""
 
     replica: str
-    deletion_cost: int
+    deletion_cost: int | None
+    """None where its kind heeds none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, order=True)
@@ -74,7 +76,7 @@ def orders(plan: Plan, observation: Observation) -> tuple[Order, ...]:
 
 
 def _orders(state: WorkloadState, wanted: int) -> list[Order]:
-    victims = _victims(state, state.wanted - wanted)
+    victims = _victims(state, wanted)
     chosen = {victim.name for victim in victims}
     found: list[Order] = [
         Unmark(replica=replica.name)
@@ -82,27 +84,56 @@ def _orders(state: WorkloadState, wanted: int) -> list[Order]:
         if replica.phase is Phase.DRAINING and replica.name not in chosen
     ]
     found += [
-        Mark(replica=victim.name, deletion_cost=_deletion_cost(victim))
+        Mark(replica=victim.name, deletion_cost=_deletion_cost(victim, state.removal))
         for victim in victims
         if victim.phase is Phase.READY
     ]
-    gone = sum(_may_go(victim) for victim in victims)
-    missing = max(0, state.wanted - wanted - len(victims))
-    target = wanted if wanted >= state.wanted else state.wanted - gone - missing
+    target = wanted if wanted >= state.wanted else _lowered(state, wanted, victims)
     if target != state.wanted:
         found.append(Scale(workload=state.name, expected=state.wanted, wanted=target))
     return found
 
 
-def _victims(state: WorkloadState, surplus: int) -> list[ReplicaState]:
-    """Return the replicas to remove; those that the cluster has not made yet are removed before any of them."""
+def _victims(state: WorkloadState, wanted: int) -> list[ReplicaState]:
+    """Return the replicas to remove, in the order in which the cluster removes them.
+
+    Those that the cluster has not made yet are removed before any of them.
+    """
     counted = [replica for replica in state.replicas if replica.phase in _ORDER]
-    surplus -= max(0, state.wanted - len(counted))
-    ordered = sorted(
-        counted,
-        key=lambda replica: (replica.is_scheduled, _ORDER.index(replica.phase), _work(replica), replica.name),
-    )
-    return ordered[: max(0, surplus)]
+    if state.removal is Removal.HIGHEST_RANK:
+        # A StatefulSet removes one pod after another: those that the count has left behind already stay marked.
+        beyond = [
+            replica
+            for replica in counted
+            if _rank(replica) >= wanted and (wanted < state.wanted or replica.phase is Phase.DRAINING)
+        ]
+        return sorted(beyond, key=lambda replica: (-_rank(replica), replica.name))
+    surplus = state.wanted - wanted - max(0, state.wanted - len(counted))
+    key = _by_cost if state.removal is Removal.DELETION_COST else _by_age
+    return sorted(counted, key=key)[: max(0, surplus)]
+
+
+def _by_cost(replica: ReplicaState) -> tuple[bool, int, float, str]:
+    return (replica.is_scheduled, _ORDER.index(replica.phase), _work(replica), replica.name)
+
+
+def _by_age(replica: ReplicaState) -> tuple[bool, bool, int, str]:
+    serves = replica.phase in (Phase.DRAINING, Phase.READY)
+    return (replica.is_scheduled, serves, -_rank(replica), replica.name)
+
+
+def _lowered(state: WorkloadState, wanted: int, victims: list[ReplicaState]) -> int:
+    """Return the lowest count, `wanted` or more, that removes no replica that may not go yet."""
+    if state.removal is Removal.HIGHEST_RANK:
+        stay = max((_rank(victim) + 1 for victim in victims if not _may_go(victim)), default=wanted)
+        return min(stay, state.wanted)
+    gone = [_may_go(victim) for victim in victims]
+    count = sum(gone) if state.removal is Removal.DELETION_COST else [*gone, False].index(False)
+    return wanted + len(victims) - count
+
+
+def _rank(replica: ReplicaState) -> int:
+    return -1 if replica.rank is None else replica.rank
 
 
 def _may_go(victim: ReplicaState) -> bool:
@@ -119,5 +150,7 @@ def _work(replica: ReplicaState) -> float:
     return many if running is None or reader.ignored else min(many, running + (waiting or 0.0))
 
 
-def _deletion_cost(victim: ReplicaState) -> int:
+def _deletion_cost(victim: ReplicaState, removal: Removal) -> int | None:
+    if removal is not Removal.DELETION_COST:
+        return None
     return min(HIGHEST_COST, LOWEST_COST + int(_work(victim)))

@@ -25,7 +25,8 @@ UNKNOWN = {
     Reason.PROFILE_UNKNOWN: "no engine profile is known for this pool, so nothing is bought here",
     Reason.PRICE_UNKNOWN: "the price of this pool is unknown, so nothing is bought here",
     Reason.BY_HAND: "its workloads are paused by hand",
-    Reason.NO_SIGNAL: "the cluster has no such workload, so nothing can be bought here",
+    Reason.NOT_SCALABLE: "what is to be scaled cannot be",
+    Reason.NO_SIGNAL: "its count cannot be believed, so nothing is bought here",
 }
 
 ABOUT = 1.1
@@ -69,6 +70,9 @@ def workload(
     if wanted == option.max_replicas < item.max_replicas:
         text = f"{ANNOTATION_REPLICAS_MAX} allows {option.max_replicas} at most"
         return Because(reason=Reason.BY_HAND, detail=text)
+    if option.closed is Reason.NOT_SCALABLE:
+        why = seen.unscalable[item.name].why
+        return Because(reason=Reason.NOT_SCALABLE, detail=f"{why}, so nothing is bought here")
     if option.closed is not None and option.closed is not Reason.STUCK_PENDING:
         return Because(reason=option.closed, detail=UNKNOWN[option.closed])
     if option.closed is Reason.STUCK_PENDING:

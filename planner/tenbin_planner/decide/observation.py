@@ -36,6 +36,17 @@ class Phase(enum.StrEnum):
     """Its node does not answer: it serves nothing, and its workload still counts it."""
 
 
+class Removal(enum.StrEnum):
+    """Which replicas a workload's kind removes when its count goes down."""
+
+    DELETION_COST = "deletion-cost"
+    """First those that do not serve, then those of the lowest deletion cost."""
+    YOUNGEST = "youngest"
+    """First those that do not serve, then those of the highest rank: the youngest."""
+    HIGHEST_RANK = "highest-rank"
+    """Those of the highest rank, whatever they do."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EngineReading:
     """What an engine says about itself; a number that it does not give is None."""
@@ -100,6 +111,8 @@ class ReplicaState:
     engine: EngineReading | Absent
     start: StartParts = UNTOLD
     """Of its first start, as far as the cluster tells."""
+    rank: int | None = None
+    """Its place among the replicas of its workload, from 0, where the kind removes by that."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,6 +137,7 @@ class WorkloadState:
     """Replicas that the cluster is told to run."""
     replicas: tuple[ReplicaState, ...]
     by_hand: ByHand = dataclasses.field(default_factory=ByHand)
+    removal: Removal = Removal.DELETION_COST
 
     def count(self, *phases: Phase) -> int:
         """Return the number of replicas in these phases."""
@@ -149,8 +163,10 @@ class Observation:
     gateway: GatewayObservation
     """Demand and truth."""
     workloads: Mapping[str, WorkloadState]
-    """By name; a workload that is missing does not exist in the cluster."""
+    """By name; a workload that is missing does not exist in the cluster, or cannot be scaled."""
     lengths: Mapping[str, ObservedLengths]
     """By service; missing where engines did not tell."""
     problems: tuple[str, ...] = ()
     """What cannot be seen of the cluster, in words."""
+    unscalable: Mapping[str, Absent] = dataclasses.field(default_factory=dict)
+    """Why a workload that is missing is missing, by name, where that is known."""

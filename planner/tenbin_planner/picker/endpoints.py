@@ -1,17 +1,21 @@
 """From pods to endpoints: which engines may get requests now. Pure.
 
-A pod is an endpoint when it is ready, is not being deleted and is not marked as draining. Whoever is in doubt is out:
-a pod that lacks an address or a port is left out, and never spoils the others.
+A pod is an endpoint when it is ready, is not being deleted and is not marked as draining. Of pods that serve only
+together, the leader is the endpoint, and only while all of its group are ready. Whoever is in doubt is out: a pod that
+lacks an address or a port is left out, and never spoils the others.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import ipaddress
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tenbin_spec import contract
+
+from tenbin_planner import pod_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,28 +75,53 @@ def _port(containers: Iterable[Mapping[str, Any]]) -> int | None:
     return None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What is known of a pod."""
+
+    endpoint: tuple[str, Endpoint] | None
+    """Its service and where it listens, if it may get requests for its own part."""
+    member: pod_groups.Membership | None
+    is_ready: bool
+
+
+def _known(pod: Pod) -> _Known:
+    metadata = pod.get("metadata") or {}
+    return _Known(
+        endpoint=endpoint_of(pod),
+        member=pod_groups.membership(metadata),
+        is_ready=_is_ready(pod.get("status") or {}) and not metadata.get("deletionTimestamp"),
+    )
+
+
 class PodTable:
     """The pods known by now, and the endpoints that follow from them."""
 
     def __init__(self) -> None:
-        self._pods: dict[str, tuple[str, Endpoint] | None] = {}
+        self._pods: dict[str, _Known] = {}
 
     def replace(self, pods: Iterable[Pod]) -> None:
         """Take a complete list of pods in the place of all that was known."""
-        self._pods = {pod["metadata"]["name"]: endpoint_of(pod) for pod in pods}
+        self._pods = {pod["metadata"]["name"]: _known(pod) for pod in pods}
 
     def apply(self, kind: str, pod: Pod) -> None:
         """Take one event of a watch: `ADDED`, `MODIFIED` or `DELETED`; any other kind says nothing about a pod."""
         name = pod["metadata"]["name"]
         if kind in ("ADDED", "MODIFIED"):
-            self._pods[name] = endpoint_of(pod)
+            self._pods[name] = _known(pod)
         elif kind == "DELETED":
             self._pods.pop(name, None)
 
     def endpoints(self) -> Endpoints:
         """Return the endpoints by service. Two pods with one address, as when it is reused, give one endpoint."""
         by_service: dict[str, set[Endpoint]] = {}
-        for found in self._pods.values():
-            if found is not None:
-                by_service.setdefault(found[0], set()).add(found[1])
+        ready = Counter(known.member.group for known in self._pods.values() if known.member and known.is_ready)
+        for known in self._pods.values():
+            if known.endpoint is not None and _serves(known.member, ready):
+                by_service.setdefault(known.endpoint[0], set()).add(known.endpoint[1])
         return {service: tuple(sorted(by_service[service])) for service in sorted(by_service)}
+
+
+def _serves(member: pod_groups.Membership | None, ready: Mapping[str, int]) -> bool:
+    """Tell whether a pod that may get requests for its own part may get them as a member of its group."""
+    return member is None or (member.is_leader and ready[member.group] >= (member.size or 1))

@@ -21,12 +21,12 @@ class Cluster:
 
     async def pool_nodes(self) -> list[dict[str, Any]]:
         if self.refused:
-            raise ForbiddenError("list nodes: 403 nodes is forbidden")
+            raise ForbiddenError("list nodes: 403 nodes is forbidden", status=403)
         return self.nodes
 
     async def pulls(self) -> list[dict[str, Any]]:
         if self.refused:
-            raise ForbiddenError("list events: 403 events is forbidden")
+            raise ForbiddenError("list events: 403 events is forbidden", status=403)
         return self.events
 
 

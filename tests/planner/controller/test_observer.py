@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import planning
-from support.planning import NOW, SPOT
+from support.planning import NOW, ON_DEMAND, SPOT
 from tenbin_planner import demand
 from tenbin_planner.controller import observer
 from tenbin_planner.controller.adapters import VLLM
@@ -40,7 +40,8 @@ class Cluster:
         return {contract.DOCUMENT_KEY: self._agreed.model_dump_json()}
 
     async def engine_deployments(self) -> list[dict[str, object]]:
-        return [{"metadata": {"name": SPOT}, "spec": {"replicas": len(self._pods)}}]
+        counts = {SPOT: len(self._pods), ON_DEMAND: 0}
+        return [{"metadata": {"name": name}, "spec": {"replicas": count}} for name, count in counts.items()]
 
     async def engine_pods(self) -> Listed:
         return Listed(items=self._pods, server_time=NOW)

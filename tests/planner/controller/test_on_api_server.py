@@ -22,6 +22,7 @@ from tenbin_planner.controller.node_watch import NodeWatch
 from tenbin_planner.controller.state_store import StateStore
 from tenbin_planner.decide import drain, memory
 from tenbin_planner.decide.observation import Warmth
+from tenbin_spec.scale_target import ScaleTarget
 
 if TYPE_CHECKING:
     import pathlib
@@ -32,41 +33,46 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 GOOD = planning.document(planner={"interval_s": 1})
+SPOT_TARGET = ScaleTarget(name=SPOT)
 
 
 async def test_a_count_is_written_only_over_the_one_that_was_seen(api: Api, account: ApiClient) -> None:
     cluster = Cluster(account, "tenbin")
-    await cluster.scale(SPOT, expected=0, wanted=2)
+    await cluster.scale(SPOT_TARGET, expected=0, wanted=2)
     assert api.told(SPOT) == 2
     api.tell(SPOT, 5)
     with pytest.raises(ConflictError) as caught:
-        await cluster.scale(SPOT, expected=2, wanted=1)
+        await cluster.scale(SPOT_TARGET, expected=2, wanted=1)
     assert str(caught.value) == f"{SPOT} is set to 5 by somebody else, not to 2 any more"
     assert api.told(SPOT) == 5
-    await cluster.scale(SPOT, expected=1, wanted=5)
+    await cluster.scale(SPOT_TARGET, expected=1, wanted=5)
 
 
 async def test_a_write_in_between_read_and_write_is_a_conflict(
     api: Api, account: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster = Cluster(account, "tenbin")
-    replace = cluster._apps.replace_namespaced_deployment_scale_without_preload_content
+    replace = cluster._objects.replace_namespaced_custom_object_scale_without_preload_content
 
     async def replace_late(*arguments: Any, **named: Any) -> Any:
         await asyncio.to_thread(api.tell, SPOT, 3)
         return await replace(*arguments, **named)
 
-    monkeypatch.setattr(cluster._apps, "replace_namespaced_deployment_scale_without_preload_content", replace_late)
-    with pytest.raises(ConflictError, match=f"scale {SPOT} to 1: 409 .*the object has been modified"):
-        await cluster.scale(SPOT, expected=0, wanted=1)
+    monkeypatch.setattr(
+        cluster._objects, "replace_namespaced_custom_object_scale_without_preload_content", replace_late
+    )
+    with pytest.raises(ConflictError, match=f"scale Deployment {SPOT} to 1: 409 .*the object has been modified"):
+        await cluster.scale(SPOT_TARGET, expected=0, wanted=1)
     assert api.told(SPOT) == 3
 
 
 async def test_the_account_can_do_its_work_and_nothing_else(account: ApiClient) -> None:
     cluster = Cluster(account, "tenbin")
     assert {item["metadata"]["name"] for item in await cluster.engine_deployments()} == {SPOT, ON_DEMAND, "other"}
-    with pytest.raises(ClusterError, match=r'read scale of other: 403 deployments.apps "other" is forbidden'):
-        await cluster.scale("other", expected=0, wanted=1)
+    with pytest.raises(
+        ClusterError, match=r'read scale of Deployment other: 403 deployments.apps "other" is forbidden'
+    ):
+        await cluster.scale(ScaleTarget(name="other"), expected=0, wanted=1)
     with pytest.raises(ClusterError, match=r'read ConfigMap kube-root-ca.crt: 403 configmaps "kube-root-ca.crt"'):
         await cluster.config_map("kube-root-ca.crt")
     with pytest.raises(ForbiddenError, match="write ConfigMap tenbin-document: 403"):
@@ -76,7 +82,8 @@ async def test_the_account_can_do_its_work_and_nothing_else(account: ApiClient) 
 async def test_a_replica_is_marked_and_unmarked(api: Api, account: ApiClient) -> None:
     api.tell(SPOT, 1)
     pod = until(lambda: api.pods(SPOT))[0]["metadata"]["name"]
-    actuator = ClusterActuator(Cluster(account, "tenbin"))
+    leadership = LeaseLeadership(account, namespace="tenbin", identity="a")
+    actuator = ClusterActuator(Cluster(account, "tenbin"), documents=Documents(), leadership=leadership)
     await actuator.carry_out(drain.Mark(replica=pod, deletion_cost=-990))
     annotations = api.pods(SPOT)[0]["metadata"]["annotations"]
     assert annotations["tenbin.dev/draining"] == "true"

@@ -6,6 +6,8 @@ import copy
 from typing import Any
 
 import pytest
+from support import planning
+from tenbin_planner import pod_groups
 from tenbin_planner.controller import pod_states
 from tenbin_planner.decide.observation import Phase
 
@@ -66,6 +68,7 @@ def test_a_ready_pod_serves_where_it_says() -> None:
         node="l4-0",
         host="10.0.0.7",
         port=8123,
+        created=1_795_556_600.0,
     )
 
 
@@ -127,3 +130,41 @@ def test_ages_go_by_the_clock_of_the_api_server_alone() -> None:
 
 def test_the_usual_port_is_taken_where_none_is_named() -> None:
     assert read(spec__containers=[{"name": "engine"}]).port == 8000
+
+
+def owned_by(kind: str) -> list[dict[str, Any]]:
+    return [
+        {"apiVersion": "v1", "kind": "Node", "name": "beside"},
+        {"apiVersion": "apps/v1", "kind": kind, "name": "owner", "controller": True},
+    ]
+
+
+def test_a_pod_tells_what_removes_it_and_its_number() -> None:
+    found = read(metadata__ownerReferences=owned_by("StatefulSet"), metadata__name="chat-3")
+    assert (found.owner, found.ordinal) == (("apps", "StatefulSet"), 3)
+    found = read(metadata__ownerReferences=owned_by("ReplicaSet"), metadata__name="chat-3")
+    assert (found.owner, found.ordinal) == (("apps", "ReplicaSet"), None)
+    labels = {**READY_POD["metadata"]["labels"], "apps.kubernetes.io/pod-index": "7"}
+    assert read(metadata__labels=labels).ordinal == 7
+
+
+def test_a_pod_that_a_workloads_own_rule_found_belongs_to_it_whatever_its_labels_say() -> None:
+    document = planning.document()
+    found = pod_states.read(changed(metadata__labels={}), server_time=SERVER_TIME, workload=document.workloads[0])
+    assert found is not None
+    assert (found.workload, found.service) == (planning.SPOT, "chat")
+
+
+def test_a_pod_of_a_group_tells_its_place() -> None:
+    labels = {
+        **READY_POD["metadata"]["labels"],
+        "leaderworkerset.sigs.k8s.io/name": "chat",
+        "leaderworkerset.sigs.k8s.io/group-index": "2",
+        "leaderworkerset.sigs.k8s.io/worker-index": "1",
+    }
+    annotations = {"leaderworkerset.sigs.k8s.io/size": "4"}
+    found = read(metadata__labels=labels, metadata__annotations=annotations).member
+    assert found == pod_groups.Membership(group="chat-2", index=2, worker=1, size=4)
+    assert not found.is_leader
+    labels["leaderworkerset.sigs.k8s.io/worker-index"] = "first"
+    assert read(metadata__labels=labels).member is None

@@ -10,7 +10,7 @@ from support import planning
 from support.planning import ON_DEMAND, SPOT, observe, ready, replica, warm, workload
 from tenbin_planner import decide
 from tenbin_planner.decide import drain, memory
-from tenbin_planner.decide.observation import Phase
+from tenbin_planner.decide.observation import Absent, Phase
 
 if TYPE_CHECKING:
     from tenbin_planner.decide.capacity import FleetCapacity
@@ -326,3 +326,24 @@ def test_services_that_share_a_cap_each_get_their_minimum_first() -> None:
     remembered = memory.Memory(services={name: planning.warm().service("chat") for name in agreed.services})
     found = decide.decide(agreed, planning.capacities(agreed), observation, remembered).plan
     assert found.wanted() == {"aaa-serve-l4": 2, "zzz-serve-l4": 2}
+
+
+def test_what_cannot_be_scaled_gets_nothing_and_the_others_carry_its_part() -> None:
+    seen = observe(ready(ON_DEMAND, 1), rate=11)
+    without = {name: state for name, state in seen.workloads.items() if name != SPOT}
+    why = Absent(why="LeaderWorkerSet chat of leaderworkerset.x-k8s.io/v1 does not exist")
+    found = plan(dataclasses.replace(seen, workloads=without, unscalable={SPOT: why}))
+    assert wanted(found) == (0, 2)
+    assert str(found.workloads[0].because) == f"not-scalable: {why.why}, so nothing is bought here"
+    assert found.notes == (f"{SPOT}: {why.why}",)
+
+
+def test_a_service_of_which_nothing_can_be_scaled_says_so() -> None:
+    seen = dataclasses.replace(observe(rate=11), workloads={})
+    found = plan(seen)
+    assert wanted(found) == (0, 0)
+    assert reasons(found)[0].startswith("not-scalable: what is to be scaled cannot be: ")
+    assert str(found.workloads[0].because) == (
+        "not-scalable: the cluster has no such workload, so nothing is bought here"
+    )
+    assert found.notes == ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
+from typing import Any
 
 from support.planning import observe, replica, workload
 from tenbin_planner.decide import drain
-from tenbin_planner.decide.observation import Absent, Phase, WorkloadState
+from tenbin_planner.decide.observation import Absent, Phase, Removal, WorkloadState
 from tenbin_planner.decide.plan import Because, Plan, PlannedWorkload
 from tenbin_spec.reasons import Reason
 from tenbin_spec.services import Role
@@ -100,3 +102,63 @@ def test_an_engine_that_does_not_say_its_work_is_spared() -> None:
 def test_deletion_costs_stay_below_those_of_all_others() -> None:
     state = workload(NAME, replica("a", running=1e9), replica("b", running=1e9))
     assert orders(state, 0) == (drain.Mark(replica="a", deletion_cost=-1), drain.Mark(replica="b", deletion_cost=-1))
+
+
+def ranked(*replicas: Any, removal: Removal, told: int | None = None) -> WorkloadState:
+    """Return a workload whose replicas have the ranks of their places."""
+    placed = [dataclasses.replace(item, rank=rank) for rank, item in enumerate(replicas)]
+    return dataclasses.replace(workload(NAME, *placed, told=told), removal=removal)
+
+
+def mark(name: str) -> drain.Mark:
+    return drain.Mark(replica=name, deletion_cost=None)
+
+
+def test_a_kind_that_removes_by_rank_drains_the_highest_however_much_it_has_to_do() -> None:
+    state = ranked(replica("a", running=0.0), replica("b", running=90.0), removal=Removal.HIGHEST_RANK)
+    assert orders(state, 1) == (mark("b"),)
+
+
+def test_a_replica_of_a_high_rank_is_never_pulled_down_for_one_below_it_that_may_go() -> None:
+    state = ranked(replica("a"), replica("b", Phase.STARTING), replica("c"), removal=Removal.HIGHEST_RANK)
+    assert orders(state, 1) == (mark("c"),)
+    drained = ranked(replica("a"), replica("b"), replica("c", Phase.DRAINING, since_s=4), removal=Removal.HIGHEST_RANK)
+    assert orders(drained, 1) == (scale(3, 2), mark("b"))
+
+
+def test_ranks_that_do_not_exist_are_given_up_at_once() -> None:
+    state = ranked(replica("a"), replica("b"), told=5, removal=Removal.HIGHEST_RANK)
+    assert orders(state, 2) == (scale(5, 2),)
+    assert orders(state, 1) == (scale(5, 2), mark("b"))
+
+
+def test_a_rank_that_is_made_anew_does_not_save_the_ones_above_it() -> None:
+    state = ranked(replica("a"), replica("b", Phase.TERMINATING), replica("c"), removal=Removal.HIGHEST_RANK)
+    assert orders(state, 2) == (mark("c"),)
+
+
+def test_a_mark_stays_until_the_replica_that_the_count_has_left_behind_is_gone() -> None:
+    left = ranked(replica("a"), replica("b", Phase.DRAINING), told=1, removal=Removal.HIGHEST_RANK)
+    assert orders(left, 1) == ()
+    assert orders(left, 2) == (drain.Unmark(replica="b"), scale(1, 2))
+
+
+def test_a_group_beside_the_count_of_a_roll_out_is_left_alone() -> None:
+    state = ranked(replica("a"), replica("b"), replica("surge"), told=2, removal=Removal.HIGHEST_RANK)
+    assert orders(state, 2) == ()
+    assert orders(state, 1) == (mark("b"), mark("surge"))
+
+
+def test_of_a_kind_that_knows_no_cost_those_that_do_not_serve_go_first_and_then_the_youngest() -> None:
+    state = ranked(replica("a", Phase.STARTING), replica("b"), replica("c", running=9.0), removal=Removal.YOUNGEST)
+    assert orders(state, 2) == (scale(3, 2),)
+    assert orders(state, 1) == (scale(3, 2), mark("c"))
+
+
+def test_of_a_kind_that_knows_no_cost_none_is_removed_before_the_youngest_may_go() -> None:
+    state = ranked(
+        replica("a"), replica("b", Phase.DRAINING, since_s=9), replica("c", Phase.DRAINING, since_s=1),
+        removal=Removal.YOUNGEST,
+    )  # fmt: skip
+    assert orders(state, 1) == ()
+    assert orders(state, 2) == (drain.Unmark(replica="b"),)

@@ -81,6 +81,42 @@ def test_an_address_that_is_reused_is_one_endpoint() -> None:
     assert table.endpoints() == {"chat": (Endpoint("10.0.0.5", 8000),)}
 
 
+def member(worker: int, *, group: int = 0, size: str | None = "2", **changes: Any) -> Pod:
+    labels = {
+        "tenbin.dev/service": "chat",
+        "leaderworkerset.sigs.k8s.io/name": "chat",
+        "leaderworkerset.sigs.k8s.io/group-index": str(group),
+        "leaderworkerset.sigs.k8s.io/worker-index": str(worker),
+    }
+    annotations = {} if size is None else {"leaderworkerset.sigs.k8s.io/size": size}
+    named = {"metadata__labels": labels, "metadata__annotations": annotations}
+    return pod(f"chat-{group}-{worker}", **named, status__podIP=f"10.0.{group}.{worker + 1}", **changes)
+
+
+def endpoints(*pods: Pod) -> list[str]:
+    table = PodTable()
+    table.replace(pods)
+    return [endpoint.address for found in table.endpoints().values() for endpoint in found]
+
+
+def test_of_a_group_only_the_leader_is_an_endpoint() -> None:
+    assert endpoints(member(0), member(1), member(0, group=1), member(1, group=1)) == ["10.0.0.1", "10.0.1.1"]
+    assert endpoints(member(0, size=None)) == ["10.0.0.1"]
+
+
+def test_a_leader_whose_group_is_not_whole_or_not_ready_gets_no_requests() -> None:
+    assert endpoints(member(0)) == []
+    assert endpoints(member(0), member(1, status__conditions=[])) == []
+    assert endpoints(member(0), member(1, metadata__deletionTimestamp="2026-11-25T00:00:00Z")) == []
+    assert endpoints(member(1), member(1, group=1)) == []
+
+
+def test_a_drained_leader_takes_its_group_out() -> None:
+    drained = member(0)
+    drained["metadata"]["annotations"]["tenbin.dev/draining"] = "true"
+    assert endpoints(drained, member(1)) == []
+
+
 PODS = st.builds(
     lambda name, address, ready, service: pod(
         name,
