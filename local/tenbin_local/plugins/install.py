@@ -12,6 +12,7 @@ exec {python} -P -m {module} "$@"
 """
 
 _MODULES = {
+    "aws": "tenbin_local.plugins.aws.command_line",
     "pulumi-language-python": "tenbin_local.plugins.language_host",
     "pulumi-resource-aws": "tenbin_local.plugins.aws",
     "pulumi-resource-kubernetes": "tenbin_local.plugins.kubernetes",
@@ -27,8 +28,8 @@ def install_plugins(
 ) -> list[pathlib.Path]:
     """Puts the language host, its executor and the two providers into `bin_dir` and returns their paths.
 
-    The host and the providers are scripts; the executor is a link to the official file, which the program's own
-    interpreter runs.
+    The host, the providers and `aws`, which logs in to the clusters of the stand-in, are scripts; the executor is a
+    link to the official file, which the program's own interpreter runs.
 
     Args:
         bin_dir: Folder that goes first on the PATH of an environment's commands. Made where it is missing.

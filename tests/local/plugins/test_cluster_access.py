@@ -48,9 +48,9 @@ def test_a_kubeconfig_is_taken_as_contents_path_or_from_the_environment(tmp_path
         ("- a", "", "kubeconfig is neither a path to a file nor the contents of a kubeconfig"),
         (json.dumps(_config("a", "https://a")), "b", "the kubeconfig has no entry 'b' in contexts; there are: a"),
         (
-            json.dumps(_config("a", "https://a", exec={"command": "aws"})),
+            json.dumps(_config("a", "https://a", **{"auth-provider": {"name": "gcp"}})),
             "",
-            "user 'a' logs in by exec, which this stand-in does not do; use a certificate or token",
+            "user 'a' logs in by auth-provider, which this stand-in does not do; use exec, a certificate or a token",
         ),
         (json.dumps(_config("a", "")), "", "the cluster of the active context has no server"),
     ],
@@ -274,7 +274,8 @@ def test_plugins_are_installed_once_and_for_the_cache(tmp_path: pathlib.Path) ->
     for _ in range(2):
         paths = install.install_plugins(tmp_path / "bin", exec_path=official, pulumi_home=home)
     assert sorted(path.name for path in paths) == sorted(path.name for path in (tmp_path / "bin").iterdir()) == [
-        "pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-aws", "pulumi-resource-kubernetes",
+        "aws", "pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-aws",
+        "pulumi-resource-kubernetes",
     ]  # fmt: skip
     assert (tmp_path / "bin" / "pulumi-language-python-exec").resolve() == official
     assert {path.resolve() for path in (home / "plugins").glob("*/pulumi-*")} == {

@@ -8,7 +8,7 @@ pulumi-kubernetes 4.34, so that a stack may go on with the official provider. Wh
 - Waiting covers Deployment, StatefulSet, DaemonSet, Job, Pod and Service; PersistentVolumeClaim, Ingress and others are
   taken as ready once they exist, and `pulumi.com/waitFor` and `pulumi.com/replaceUnready` are not acted upon.
 - Helm v3 Releases are recorded, not installed. Patch resources, Lists, charts, YAML groups, Kustomize, functions,
-  client-side apply, YAML rendering and log-in by exec are refused with their own messages.
+  client-side apply, YAML rendering and log-in by auth-provider are refused with their own messages.
 - Fields that an object declares with their type's zero value, and that the server drops, never count as a difference.
 - A field that the API server does not know fails at the server, not in Check; deprecated API versions are not reported.
 

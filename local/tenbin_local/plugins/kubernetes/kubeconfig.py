@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ruamel import yaml
-from ruamel.yaml import error
+from ruamel.yaml import error as yaml_error
+
+from tenbin_local.plugins.kubernetes import exec_login
 
 DEFAULT_NAMESPACE = "default"
 
@@ -70,7 +72,7 @@ def _read_file(path: pathlib.Path) -> dict[str, Any]:
 def _read_text(text: str, name: str) -> dict[str, Any]:
     try:
         config = yaml.YAML(typ="safe", pure=True).load(text)
-    except error.YAMLError as problem:
+    except yaml_error.YAMLError as problem:
         raise KubeconfigError(f"{name} is no YAML: {problem}") from problem
     if not isinstance(config, dict):
         raise KubeconfigError(f"{name} is neither a path to a file nor the contents of a kubeconfig")
@@ -102,16 +104,21 @@ def connect(given: str, *, context: str = "", cluster: str = "", namespace: str 
     """The connection that a kubeconfig and the provider's overrides describe.
 
     Raises:
-        KubeconfigError: The kubeconfig cannot be read, or asks for a login by a helper program.
+        KubeconfigError: The kubeconfig cannot be read, or its helper program gives no credentials.
     """
     config = load(given)
     chosen, entry = active(config, context=context, cluster=cluster)
     user = _entry(config, "users", chosen["user"]).get("user") or {} if chosen.get("user") else {}
-    for key in ("exec", "auth-provider"):
-        if key in user:
-            raise KubeconfigError(
-                f"user {chosen['user']!r} logs in by {key}, which this stand-in does not do; use a certificate or token"
-            )
+    if "auth-provider" in user:
+        raise KubeconfigError(
+            f"user {chosen['user']!r} logs in by auth-provider, which this stand-in does not do; use exec, a "
+            "certificate or a token"
+        )
+    if "exec" in user:
+        try:
+            user = {**user, **exec_login.login(user["exec"])}
+        except exec_login.LoginError as error:
+            raise KubeconfigError(f"user {chosen['user']!r}: {error}") from error
     if not entry.get("server"):
         raise KubeconfigError("the cluster of the active context has no server")
     return Connection(
@@ -141,8 +148,10 @@ def _tls(entry: Mapping[str, Any], user: Mapping[str, Any]) -> ssl.SSLContext:
 def _pem(entry: Mapping[str, Any], key: str) -> bytes:
     if data := entry.get(f"{key}-data"):
         return base64.b64decode(data)
-    path = entry.get(key)
-    return pathlib.Path(path).read_bytes() if path else b""
+    given = entry.get(key)
+    if given and str(given).startswith("-----BEGIN"):  # from a helper program
+        return str(given).encode()
+    return pathlib.Path(given).read_bytes() if given else b""
 
 
 def _authentication(user: Mapping[str, Any]) -> dict[str, str]:
