@@ -187,7 +187,10 @@ def _planner_rules(document: Document, series: Series) -> Iterator[Json]:
         severity=CRITICAL,
         summary="The planner hears no gateway",
         description="tenbin_planner_gateway_blind is {{ $value }}: without a signal the planner keeps what runs.",
-        runbook="Check that the gateway runs and reaches the planner's access log port.",
+        runbook=(
+            "Check that the gateway runs and reaches the planner's access log port; meanwhile"
+            " tenbin_planner_engine_attainment_ratio estimates attainment."
+        ),
     )
     yield _rule(
         "TenbinPlannerAbsent",
