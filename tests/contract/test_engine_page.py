@@ -9,8 +9,11 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support import engine_processes
+from tenbin_planner import ports
 from tenbin_planner.controller import metrics_page, samples
 from tenbin_planner.controller.adapters import VLLM, Latency, Quantity
+from tenbin_planner.controller.estimates import AttainmentEstimator
+from tenbin_spec.objectives import Slo
 
 MEASURED = (pathlib.Path(__file__).parents[1] / "planner/controller/pages/vllm-0.23.txt").read_text()
 PROFILE = "h200-llama-3.1-8b-bf16-tp1-vllm-0.23"
@@ -58,11 +61,18 @@ def families(page: str) -> dict[str, Family]:
 
 
 @pytest.fixture(scope="module")
-def simulated() -> str:
+def pages() -> tuple[str, str]:
+    """Return the page of an engine before and after its first request."""
     with engine_processes.running(PROFILE) as url:
+        before = httpx.get(f"{url}/metrics", timeout=60).text
         body = {"model": "m", "prompt": [1] * 40, "max_tokens": 5, "ignore_eos": True}
         httpx.post(f"{url}/v1/completions", json=body, timeout=60).raise_for_status()
-        return httpx.get(f"{url}/metrics", timeout=60).text
+        return before, httpx.get(f"{url}/metrics", timeout=60).text
+
+
+@pytest.fixture
+def simulated(pages: tuple[str, str]) -> str:
+    return pages[1]
 
 
 def test_what_it_has_is_as_the_real_engine_has_it(simulated: str) -> None:
@@ -99,6 +109,17 @@ def test_what_it_says_of_a_request_is_what_was_sent(simulated: str) -> None:
     for name, histogram in metrics_page.read_latencies(simulated, VLLM).items():
         assert histogram is not None
         assert histogram.counts[-1] == (4.0 if name == "itl_ms" else 1.0), name
+
+
+def test_its_histograms_tell_attainment(pages: tuple[str, str]) -> None:
+    classes = {"patient": {"target": "0.99", "e2e_ms": 7_680_000}, "hasty": {"target": "0.99", "ttft_ms": 1}}
+    agreed = Slo.model_validate({"window": "30d", "classes": classes, "default_class": "hasty"})
+    estimator = AttainmentEstimator()
+    for at, page in enumerate(pages):
+        estimator.learn({"p": ("chat", metrics_page.read_latencies(page, VLLM))}, at=float(at))
+    found = estimator.estimates({"chat": agreed})
+    assert found["chat", "patient"] == ports.EngineAttainment(lower=1.0, upper=1.0, requests=1.0)
+    assert found["chat", "hasty"] == ports.EngineAttainment(lower=0.0, upper=0.0, requests=1.0)
 
 
 def read_by(item: Quantity | Latency, page: str) -> str:

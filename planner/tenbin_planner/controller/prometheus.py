@@ -2,7 +2,8 @@
 
 The query selects samples by name over a span of time, as a range vector: only so does an answer say when a sample was
 taken. An instant vector carries the moment of the query instead, and reaches five minutes back without a word. What
-comes back are the series of each engine as its page had them, so that they are read as a page is.
+comes back are the series of each engine as its page had them, so that they are read as a page is; only their types are
+not told.
 
 A sample counts that the last scrape of its engine took, and that is not older than `STALE_AFTER` scrapes. An engine
 whose last scrape failed is absent although older samples lie in the span, and so is a series that its last page lacked.
