@@ -45,6 +45,11 @@ class Planner:
         until(self.has_ended)
         return self._fork.poll() or 0, self.log()
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal, and wait for nothing."""
+        assert self._fork is not None
+        self._fork.send_signal(number)
+
     def has_ended(self) -> bool:
         """Tell whether it runs no more."""
         return self._fork is not None and self._fork.poll() is not None

@@ -3,6 +3,9 @@
 The election runs beside the loop. Its lock is wrapped for what it leaves open: calls have a time limit, an API server
 that cannot be reached counts as a failed renewal, and leadership is believed in only while the last renewal is younger
 than the renew deadline. So a planner that was frozen or cut off does not write as a leader of the past.
+
+A write that is begun within the renew deadline is given up (`cluster.TIMEOUT_S`) before the Lease runs out. A follower
+sees the last renewal one retry late at most, waits until the Lease has run out, and takes it at its next retry: 19 s.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kubernetes.aio.client import ApiClient
+    from support.planner_process import Planner
     from tenbin_planner.decide.observation import Observation
     from tenbin_spec.document import Document
 
@@ -350,6 +351,30 @@ async def test_a_kind_that_comes_later_is_found_then(kinds: Kinds, hand: Hand) -
     found = await hand.see()
     assert found.unscalable == {}
     assert found.workloads[ON_DEMAND].wanted == 1
+
+
+def test_a_planner_goes_on_without_what_is_missing_and_takes_it_up_when_it_comes(
+    kinds: Kinds, planner: Planner
+) -> None:
+    kinds.api.put_document(agreed(GROUPS).to_json())
+    planner.start()
+    until(lambda: kinds.api.told(SPOT) == 1)
+    found = until(planner.plan)
+    why = "LeaderWorkerSet chat-groups of leaderworkerset.x-k8s.io/v1 does not exist"
+    assert f"{ON_DEMAND}: {why}" in found["notes"]
+    reasons = {item["name"]: item["reason"] for item in found["workloads"]}
+    assert reasons[ON_DEMAND] == {"code": "not-scalable", "detail": f"{why}, so nothing is bought here"}
+    kinds.make(GROUPS, replicas=0)
+    until(lambda: (plan := planner.plan()) and not plan["notes"])
+    kinds.merge(GROUPS, {"metadata": {"annotations": {"tenbin.dev/replicas-min": "2"}}})
+    until(lambda: kinds.spec(GROUPS) == {"replicas": 2})
+    until(lambda: [event for event in kinds.api.events() if event["involvedObject"]["name"] == GROUPS.name])
+    kinds.merge(GROUPS, {"spec": {"replicas": 5}})
+    said = f"{ON_DEMAND} is set to 5 by somebody else; this planner asked for 2"
+    until(lambda: [line for line in planner.log() if line["event"] == "note" and line["now"] == said])
+    [event] = [item for item in kinds.api.events() if item["involvedObject"]["name"] == GROUPS.name][:1]
+    about = event["involvedObject"]
+    assert (about["kind"], about["apiVersion"]) == ("LeaderWorkerSet", "leaderworkerset.x-k8s.io/v1")
 
 
 async def test_a_person_says_by_annotations_on_any_kind(kinds: Kinds, hand: Hand) -> None:
