@@ -87,8 +87,12 @@ class Loop:
             return None
         is_dry_run = self._is_dry_run or scene.document.planner.dry_run
         orders = drain.orders(decision.plan, scene.observation)
-        done = await self._act(orders) if is_leader and not is_dry_run else ()
-        self._memory = _with_written(decision.memory, scene, done)
+        asked = orders if is_leader and not is_dry_run else ()
+        if any(isinstance(order, drain.Scale) for order in asked):
+            # Whoever goes on from here must know its own counts, also when this is the last that this planner does.
+            await self._remember(_with_counts(decision.memory, scene, asked, ()))
+        done = await self._act(asked)
+        self._memory = _with_counts(decision.memory, scene, asked, done)
         tick = ports.Tick(
             scene=scene,
             plan=decision.plan,
@@ -99,8 +103,7 @@ class Loop:
         )
         self._recorder.record(tick)
         if is_leader:
-            with contextlib.suppress(StepFailed):
-                await self._step("remember", self._store.save(self._memory))
+            await self._remember(self._memory)
         return tick
 
     async def _recall(self, *, is_leader: bool) -> memory.Memory:
@@ -110,6 +113,10 @@ class Loop:
             self._memory = memory.merge(saved or memory.Memory(), self._memory)
         self._led = is_leader
         return self._memory
+
+    async def _remember(self, remembered: memory.Memory) -> None:
+        with contextlib.suppress(StepFailed):
+            await self._step("remember", self._store.save(remembered))
 
     async def _decide(
         self, scene: ports.Scene, capacities: Mapping[str, FleetCapacity], before: memory.Memory
@@ -140,12 +147,25 @@ class Loop:
         return result
 
 
-def _with_written(after: memory.Memory, scene: ports.Scene, done: tuple[drain.Order, ...]) -> memory.Memory:
-    """Remember the counts that the cluster is told; one that somebody else wrote is taken over once it is reported."""
-    written = {name: state.wanted for name, state in scene.observation.workloads.items() if name in after.workloads}
-    written |= {order.workload: order.wanted for order in done if isinstance(order, drain.Scale)}
+def _with_counts(
+    after: memory.Memory, scene: ports.Scene, asked: tuple[drain.Order, ...], done: tuple[drain.Order, ...]
+) -> memory.Memory:
+    """Remember the counts that the cluster is told; one that somebody else wrote is taken over once it is reported.
+
+    Args:
+        after: the decision's memory.
+        scene: what it was made on.
+        asked: orders that are given.
+        done: of these, those that are known to have been carried out.
+    """
+    told = {name: state.wanted for name, state in scene.observation.workloads.items() if name in after.workloads}
+    written, open_counts = told | _counts(done), dict(_counts(asked).items() - _counts(done).items())
     workloads = {
-        name: dataclasses.replace(item, written=written.get(name, item.written))
+        name: dataclasses.replace(item, written=written.get(name, item.written), asked=open_counts.get(name))
         for name, item in after.workloads.items()
     }
     return dataclasses.replace(after, workloads=workloads)
+
+
+def _counts(orders: tuple[drain.Order, ...]) -> dict[str, int]:
+    return {order.workload: order.wanted for order in orders if isinstance(order, drain.Scale)}

@@ -65,10 +65,17 @@ class Forks:
 
 
 def _serve() -> None:
-    from tenbin_planner import __main__ as program  # noqa: PLC0415 - in the forking process alone
+    from kubernetes.aio import client  # noqa: PLC0415 - in the forking process alone
+    from tenbin_planner import __main__ as program  # noqa: PLC0415
     from tenbin_planner.controller import process  # noqa: F401, PLC0415 - imported for all that will be forked
+    from tenbin_planner.model import simulation, stepwise  # noqa: PLC0415
     from tenbin_planner.picker import process as _  # noqa: F401, PLC0415
+    from tenbin_spec import catalogue  # noqa: PLC0415
 
+    for name in ("AppsV1Api", "CoordinationV1Api", "CoreV1Api", "V1Lease"):
+        getattr(client, name)  # is imported when it is asked for
+    simulation.warm_up()
+    stepwise.warm_up(next(iter(catalogue.profiles().values())))
     running: set[int] = set()
     for line in sys.stdin:
         wanted = json.loads(line)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import os
 import pathlib
+import signal
 from typing import TYPE_CHECKING, Any
 
 from tenbin._layout import planner as layout_of_planner
-from tenbin_local.environment import certificates, cluster, identity
+from tenbin_local.environment import certificates, cluster, identity, layout, processes
 from tenbin_local.errors import LocalError
 from tenbin_spec.scale_target import ScaleTarget
 
@@ -34,6 +36,8 @@ class Api:
 
     client: cluster.Cluster
     own: identity.Identity
+    pki: certificates.Pki
+    place: layout.Layout
     pod_root: pathlib.Path
 
     def environment(self) -> dict[str, str]:
@@ -86,12 +90,16 @@ class Api:
         found = self.client.get(f"{_CORE}/pods", labelSelector=selector)["items"]
         return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
 
-    def set_ready(self, pod: str) -> None:
+    def generation(self, name: str) -> int:
+        """Return how often a workload's count has been changed, and its other settings."""
+        return int(self.deployment(name)["metadata"]["generation"])
+
+    def set_ready(self, pod: str, address: str = "127.0.0.1") -> None:
         """Write what a kubelet would, once the engine serves."""
         status = {
             "phase": "Running",
-            "podIP": "127.0.0.1",
-            "podIPs": [{"ip": "127.0.0.1"}],
+            "podIP": address,
+            "podIPs": [{"ip": address}],
             "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": _now()}],
         }
         self.client._call("PATCH", f"{_CORE}/pods/{pod}/status", json={"status": status}, headers=_STRATEGIC)
@@ -129,12 +137,48 @@ class Api:
         status = {"startTime": _now(), "containerStatuses": [{**running, "state": {"running": {"startedAt": _now()}}}]}
         self.client._call("PATCH", f"{_CORE}/pods/{name}/status", json={"status": status}, headers=_MERGE)
 
+    def state(self) -> dict[str, str]:
+        """Return what the planner has saved; empty before it has."""
+        found = self.client.get(f"{_CORE}/configmaps")["items"]
+        return next((item["data"] for item in found if item["metadata"]["name"] == "tenbin-planner-state"), {})
+
+    def put_state(self, data: dict[str, str]) -> None:
+        """Overwrite what the planner has saved."""
+        self.client.merge(f"{_CORE}/configmaps/tenbin-planner-state", {"data": data})
+
+    def delete_state(self) -> None:
+        self.client._call("DELETE", f"{_CORE}/configmaps/tenbin-planner-state")
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Freeze the API server while the block lasts: connections stand, and nothing answers."""
+        record = processes.running(self.place, "kube-apiserver")
+        assert record is not None
+        os.kill(record.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(record.pid, signal.SIGCONT)
+            until(self.client.is_ready)
+
+    @contextlib.contextmanager
+    def quota(self, pods: int) -> Iterator[None]:
+        """Allow the namespace so many pods while the block lasts."""
+        path = f"{_CORE}/resourcequotas"
+        self.create(path, {"metadata": {"name": "few"}, "spec": {"hard": {"pods": str(pods)}}})
+        try:
+            until(lambda: self.client.get(f"{path}/few").get("status", {}).get("hard"))
+            yield
+        finally:
+            self.client._call("DELETE", f"{path}/few")
+
     def events(self) -> list[dict[str, Any]]:
         return list(self.client.get(f"{_CORE}/events")["items"])
 
     def reset(self) -> None:
         """Leave two workloads without replicas and nothing that a planner wrote."""
         for name in (planning.SPOT, planning.ON_DEMAND):
+            self.annotate_deployment(name, paused=None, replicas_min=None, replicas_max=None)
             self.tell(name, 0)
         for pod in self.client.get(f"{_CORE}/pods")["items"]:
             with contextlib.suppress(LocalError):  # its ReplicaSet may have been quicker
@@ -175,7 +219,16 @@ def _engine_deployment(name: str, pool: str) -> dict[str, Any]:
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {"containers": [{"name": "engine", "image": "tenbin/simulated-engine:1"}]},
+                "spec": {
+                    "nodeSelector": {"tenbin.dev/pool": pool},
+                    "containers": [
+                        {
+                            "name": "engine",
+                            "image": "tenbin/simulated-engine:1",
+                            "ports": [{"name": "http", "containerPort": 8000}],
+                        }
+                    ],
+                },
             },
         },
     }
@@ -216,4 +269,4 @@ def run(root: pathlib.Path) -> Iterator[Api]:
     with control_planes.run(root, "planner") as found:
         _furnish(found.client)
         pod_root = _pod_root(root / "pod", found.client, found.pki)
-        yield Api(client=found.client, own=found.own, pod_root=pod_root)
+        yield Api(client=found.client, own=found.own, pki=found.pki, place=found.place, pod_root=pod_root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ class Planner:
         self._arguments = arguments
         self.host = addresses.spare()
         self.url = f"http://{self.host}:{contract.PORT_PLANNER_HTTP}"
+        self.is_killed = False
         self._fork: Fork | None = None
         self._log = api.pod_root.parent / f"planner-{self.host}.log"
 
@@ -36,6 +38,7 @@ class Planner:
         variables = self._api.environment()
         if through is not None:
             variables |= {"KUBERNETES_SERVICE_HOST": through[0], "KUBERNETES_SERVICE_PORT": str(through[1])}
+        self.is_killed = False
         self._fork = self._forks.start([*arguments, *self._arguments], variables, self._log)
 
     def end(self, number: signal.Signals) -> tuple[int, list[dict[str, Any]]]:
@@ -53,6 +56,12 @@ class Planner:
     def has_ended(self) -> bool:
         """Tell whether it runs no more."""
         return self._fork is not None and self._fork.poll() is not None
+
+    def die(self) -> None:
+        """Kill it at once, from any thread, without waiting for its end."""
+        assert self._fork is not None
+        self.is_killed = True
+        os.kill(self._fork.pid, signal.SIGKILL)
 
     def kill(self) -> None:
         """Kill it, if it runs."""

@@ -262,8 +262,9 @@ def notes(services: Sequence[Assessment], memory: Memory) -> Iterator[str]:
     """Yield, in words, what was noticed besides: counts that somebody else wrote, replicas whose nodes are gone."""
     for seen in services:
         for name, counts in sorted(seen.counts.items()):
-            written = memory.workload(name).written
-            if written is not None and written != counts.told:
-                yield f"{name} is set to {counts.told} by somebody else; this planner asked for {written}"
+            known = memory.workload(name)
+            if known.written is not None and counts.told not in (known.written, known.asked):
+                own = known.written if known.asked is None else known.asked
+                yield f"{name} is set to {counts.told} by somebody else; this planner asked for {own}"
             if counts.lost:
                 yield f"{name} has {counts.lost} replicas on nodes that do not answer; others make up for them"

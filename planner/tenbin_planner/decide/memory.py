@@ -61,7 +61,9 @@ class WorkloadMemory:
     """What is remembered of a workload."""
 
     written: int | None = None
-    """Count that this planner asked for last."""
+    """Count that the cluster was told when this planner looked or wrote last."""
+    asked: int | None = None
+    """Count that this planner asked for after that and does not know to be written: it, or its call, may have ended."""
     closed_until: float = 0.0
     """Nothing is bought here until then, since replicas found no node."""
     closed_for_s: float = 0.0
@@ -171,9 +173,10 @@ def _service(plain: Mapping[str, Any]) -> ServiceMemory:
 
 
 def _workload(plain: Mapping[str, Any]) -> WorkloadMemory:
-    written = plain["written"]
+    written, asked = plain["written"], plain.get("asked")
     return WorkloadMemory(
         written=None if written is None else int(written),
+        asked=None if asked is None else int(asked),
         closed_until=finite(plain["closed_until"]),
         closed_for_s=finite(plain["closed_for_s"]),
     )
