@@ -1,7 +1,7 @@
 """A proxy before the real API server, which sees each call of a planner and decides what becomes of it.
 
-So a test kills a planner at exactly one of its calls, cuts it off, delivers a write late, or shows it another clock, and
-the planner runs as it is. TLS ends here, with the API server's own certificate; credentials are passed on.
+So a test kills a planner at exactly one of its calls, cuts it off, delivers a write late, or shows it another clock,
+and the planner runs as it is. TLS ends here, with the API server's own certificate; credentials are passed on.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class ApiProxy:
         return response
 
     async def _connected(self) -> None:
-        while self.is_cut:
+        while self.is_cut:  # noqa: ASYNC110 - another thread says when
             await asyncio.sleep(0.02)
 
     def _shifted(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:

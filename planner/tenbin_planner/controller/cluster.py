@@ -99,10 +99,14 @@ class Cluster:
         )
         return None if response is None else (json.loads(response.body).get("data") or {})
 
-    async def put_config_map(self, name: str, data: Mapping[str, str], labels: Mapping[str, str]) -> None:
-        """Replace keys of a ConfigMap, which is made when it does not exist."""
+    async def put_config_map(self, name: str, data: Mapping[str, str], labels: Mapping[str, str]) -> Mapping[str, str]:
+        """Replace keys of a ConfigMap, which is made when it does not exist.
+
+        Returns:
+            All of the data that it holds after that.
+        """
         body = {"metadata": {"labels": dict(labels)}, "data": dict(data)}
-        patched = await self._call(
+        written = await self._call(
             f"write ConfigMap {name}",
             self._core.patch_namespaced_config_map_without_preload_content,
             name,
@@ -110,12 +114,13 @@ class Cluster:
             _content_type=_MERGE_PATCH,
             is_absence_allowed=True,
         )
-        if patched is None:
-            await self._call(
+        if written is None:
+            written = await self._call(
                 f"create ConfigMap {name}",
                 self._core.create_namespaced_config_map_without_preload_content,
                 body={**body, "metadata": {"name": name, "labels": dict(labels)}},
             )
+        return json.loads(_body(written)).get("data") or {}
 
     async def engine_deployments(self) -> list[Json]:
         """Return the Deployments of engines."""

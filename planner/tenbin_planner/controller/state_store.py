@@ -35,6 +35,7 @@ class StateStore:
             contract.LABEL_STACK: stack,
         }
         self._saved: Mapping[str, str] = {}
+        """What the ConfigMap held when it was written last: who deletes or spoils a part of it gets it back."""
 
     async def load(self) -> memory.Memory | None:
         """Return the memory saved last, None when there is none.
@@ -50,7 +51,7 @@ class StateStore:
             return None
         try:
             return memory.from_plain(json.loads(text))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             _log.warning("saved state cannot be read and is begun anew", why=str(error))
             return None
 
@@ -68,8 +69,7 @@ class StateStore:
         if size > MOST_BYTES:
             raise ValueError(f"the state takes {size} bytes; a ConfigMap holds {MOST_BYTES}")
         changed = {key: value for key, value in data.items() if self._saved.get(key) != value}
-        await self._cluster.put_config_map(contract.STATE_CONFIG_MAP, changed, self._labels)
-        self._saved = data
+        self._saved = await self._cluster.put_config_map(contract.STATE_CONFIG_MAP, changed, self._labels)
 
     async def kept_document(self) -> str | None:
         """Return the document that was in force when the state was saved last.

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 VERSION = 2
 MOST_NEEDS = 400
 """Ticks whose need is remembered per service."""
+MOST_STEPS = 100
+"""Of a length: a step is a quarter, so that no length lies so far from the declared one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,13 +165,19 @@ def _service(plain: Mapping[str, Any]) -> ServiceMemory:
         lengths=answers.from_plain(plain["lengths"]),
         budget=budget.from_plain(plain["budget"]),
         needs=tuple(Need(at=finite(at), rate=finite(rate)) for at, rate in plain["needs"]),
-        input_step=int(plain["input_step"]),
-        output_step=int(plain["output_step"]),
+        input_step=_step(plain["input_step"]),
+        output_step=_step(plain["output_step"]),
         spare_since=None if plain["spare_since"] is None else finite(plain["spare_since"]),
         stop=None
         if stop is None
         else Stop(at=finite(stop["at"]), rate=finite(stop["rate"]), output_tokens=finite(stop["output_tokens"])),
     )
+
+
+def _step(value: Any) -> int:
+    if not -MOST_STEPS <= int(value) <= MOST_STEPS:
+        raise ValueError(f"memory holds {value!r} where a step of a length belongs")
+    return int(value)
 
 
 def _workload(plain: Mapping[str, Any]) -> WorkloadMemory:

@@ -44,6 +44,7 @@ services = st.builds(
 workloads = st.builds(
     memory.WorkloadMemory,
     written=st.none() | st.integers(0, 1000),
+    asked=st.none() | st.integers(0, 1000),
     closed_until=numbers,
     closed_for_s=numbers,
 )
