@@ -140,6 +140,10 @@ def parse_document(text: str) -> Document:
     except json.JSONDecodeError as error:
         problem = Problem(path="line " + str(error.lineno), message=f"is not JSON: {error.msg}")
         raise ConfigurationError([problem], "wire document") from error
+    except (ValueError, RecursionError) as error:
+        message = "is not JSON of a document: it has a number of thousands of digits or brackets in thousands"
+        problem = Problem(path="line 1", message=message)
+        raise ConfigurationError([problem], "wire document") from error
     version = plain.get("version") if isinstance(plain, dict) else None
     if isinstance(plain, dict) and version != VERSION:
         message = f"{version!r} is not a version that this program reads. Allowed: {VERSION}"

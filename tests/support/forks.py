@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
+from support.waiting import until
+
 if TYPE_CHECKING:
-    import pathlib
     from collections.abc import Mapping, Sequence
 
-PATIENCE_S = 60.0
+_FOLDER = pathlib.Path(__file__).parents[1]
 
 
 class Fork:
@@ -38,18 +40,27 @@ class Fork:
         if self.poll() is None:
             os.kill(self.pid, number)
 
+    def kill(self) -> None:
+        """Kill it, if it runs, and wait for its end."""
+        self.send_signal(signal.SIGKILL)
+        until(lambda: self.poll() is not None)
+
 
 class Forks:
     """The process that forks; all of its children end with it."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "support.forks"],
+            cwd=_FOLDER,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=PATIENCE_S)
+        self._process.communicate()
 
     def start(self, arguments: Sequence[str], variables: Mapping[str, str], log: pathlib.Path) -> Fork:
         """Start `tenbin-planner` with arguments, further variables, and a file in the place of its standard error."""

@@ -84,6 +84,7 @@ class Engine:
     running: int = 0
     address: str = ""
     port: int = 0
+    """Where it listens; 0 leaves it to the system."""
     _runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -92,7 +93,7 @@ class Engine:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         self.address = addresses.spare()
-        site = web.TCPSite(self._runner, self.address, 0)
+        site = web.TCPSite(self._runner, self.address, self.port)
         await site.start()
         self.port = self._runner.addresses[0][1]
         return self
@@ -111,6 +112,8 @@ class Engine:
         self.requests.append(request)
         if self.status != 200:
             return web.json_response({"error": {"message": "draining"}}, status=self.status)
+        if request.path == "/metrics":
+            return web.Response(text=f"vllm:num_requests_running {self.running}\nvllm:num_requests_waiting 0\n")
         if request.method == "GET":
             return web.json_response({"data": []})
         if body and b'"stream": false' in body:
@@ -160,6 +163,8 @@ class Gateway:
     endpoints: Mapping[str, Iterable[Engine]] = dataclasses.field(default_factory=dict)
     picker_host: str = ""
     """Address of a picker of another process, in the place of the one in this process."""
+    planner_host: str = ""
+    """Address of a planner of another process, in the place of the access log in this process."""
     has_planner: bool = True
     adjust: Callable[[dict[str, Any]], None] = lambda _: None
     """Changes the bootstrap in place."""
@@ -176,6 +181,8 @@ class Gateway:
         self._stack.push_async_callback(self.access_log.stop)
         if not self.has_planner:
             await self.access_log.stop()
+        if self.planner_host:
+            self.planner = envoy.Address(host=self.planner_host, port=contract.PORT_PLANNER_ACCESS_LOG)
         if self.picker_host:
             self.picker = envoy.Address(host=self.picker_host, port=contract.PORT_PICKER_XDS)
         else:
@@ -222,6 +229,13 @@ class Gateway:
                 return response.status == 200
         except aiohttp.ClientError:
             return False
+
+    async def counters(self, *names: str) -> dict[str, float]:
+        """Return counters of Envoy that are not 0, of those whose name has one of these in it."""
+        async with self.http.get(f"http://{self.address}:8082/stats/prometheus") as response:
+            lines = [line for line in (await response.text()).splitlines() if not line.startswith("#")]
+        found = {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+        return {name: value for name, value in found.items() if value and any(part in name for part in names)}
 
     async def post(
         self, path: str = COMPLETIONS, *, headers: Mapping[str, str] | None = None, body: bytes = b'{"stream": true}'

@@ -10,6 +10,10 @@ from tenbin_planner.controller.documents import Documents, NoDocumentError
 
 GOOD = planning.document().to_json()
 KEYS = "cost, findings, namespace, planner, pools, services, stack, version, workloads"
+UNREADABLE = (
+    "wire document has 1 problem:\n  - line 1: is not JSON of a document: "
+    "it has a number of thousands of digits or brackets in thousands"
+)
 OTHER = planning.document(cost={"hourly_usd": "7.00"}).to_json()
 
 
@@ -48,8 +52,11 @@ def test_a_changed_document_replaces_it() -> None:
             json.dumps({**json.loads(GOOD), "colour": "red"}),
             f"wire document has 1 problem:\n  - colour: unknown key. Allowed here: {KEYS}",
         ),
+        ("[" * 100_000, UNREADABLE),
+        (f'{{"version": {"1" * 5000}}}', UNREADABLE),
         (None, "ConfigMap tenbin-document is missing"),
     ],
+    ids=["no JSON", "newer", "unknown key", "brackets without end", "a number without end", "missing"],
 )
 def test_a_document_that_is_not_good_changes_nothing_but_is_said(text: str | None, problem: str) -> None:
     documents = Documents()
