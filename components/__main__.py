@@ -4,11 +4,33 @@
 from importlib.metadata import version
 
 from pulumi.provider.experimental import component_provider_host
-from tenbin import AcceleratorPool, Cluster, Gateway, ModelService, Network, Observability, Picker, Planner, Platform
+from tenbin import (
+    AcceleratorPool,
+    AcceleratorSupport,
+    Cluster,
+    Gateway,
+    ModelService,
+    Network,
+    Observability,
+    Picker,
+    Planner,
+    Platform,
+)
 
 if __name__ == "__main__":
     component_provider_host(
         name="tenbin",
-        components=[AcceleratorPool, Cluster, Gateway, ModelService, Network, Observability, Picker, Planner, Platform],
+        components=[
+            AcceleratorPool,
+            AcceleratorSupport,
+            Cluster,
+            Gateway,
+            ModelService,
+            Network,
+            Observability,
+            Picker,
+            Planner,
+            Platform,
+        ],
         version=version("tenbin"),
     )

@@ -9,6 +9,7 @@
 """
 
 from tenbin.accelerator_pool import AcceleratorPool, AcceleratorPoolArgs
+from tenbin.accelerator_support import AcceleratorSupport, AcceleratorSupportArgs
 from tenbin.cluster import Cluster, ClusterArgs
 from tenbin.gateway import Gateway, GatewayArgs
 from tenbin.model_service import ModelService, ModelServiceArgs
@@ -22,6 +23,8 @@ from tenbin.platform import Platform, PlatformArgs
 __all__ = [
     "AcceleratorPool",
     "AcceleratorPoolArgs",
+    "AcceleratorSupport",
+    "AcceleratorSupportArgs",
     "Cluster",
     "ClusterArgs",
     "Gateway",

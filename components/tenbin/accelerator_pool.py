@@ -5,7 +5,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 from tenbin_spec.quantities import money_text
 
-from tenbin import parsing, pool_nodes
+from tenbin import parsing, pool_nodes, resources
 from tenbin._layout import pool as layout
 from tenbin.shapes import ClusterConfig, PoolConfig
 
@@ -78,7 +78,8 @@ class AcceleratorPool(pulumi.ComponentResource):
                 node_role_arn=args["node_role_arn"],
                 node_role_name=args["node_role_name"],
             )
-            pool_nodes.build(parent=self, name=name, pool_name=pool_name, parsed=parsed, place=place)
+            children = resources.child_options(self, opts)
+            pool_nodes.build(opts=children, name=name, pool_name=pool_name, parsed=parsed, place=place)
         self.labels = pulumi.Output.from_input(bond.labels)
         self.taints = pulumi.Output.from_input(list(bond.taints))
         self.accelerators_per_node = pulumi.Output.from_input(facts.accelerators_per_node)

@@ -6,7 +6,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from tenbin import parsing
+from tenbin import parsing, resources
 from tenbin._layout import eks, iam, launch_templates
 from tenbin._layout.tags import Tags
 from tenbin.shapes import ClusterConfig
@@ -47,7 +47,8 @@ class Cluster(pulumi.ComponentResource):
         parsed = parsing.arguments(args, parsing.ClusterArguments, component=f"Cluster {name}", placed=placed)
         super().__init__("tenbin:index:Cluster", name, parsed.model_dump(mode="json", exclude_none=True), opts)
         settings = parsed.cluster
-        parts = _Parts(self, name, parsed, Tags(stack=pulumi.get_stack(), owner=settings.owner, part="cluster"))
+        tags = Tags(stack=pulumi.get_stack(), owner=settings.owner, part="cluster")
+        parts = _Parts(resources.child_options(self, opts), name, parsed, tags)
         made = parts.control_plane(args["control_subnet_ids"])
         parts.access(made)
         before = parts.addons(made, [addon for addon in eks.addons(settings) if addon.before_nodes], [])
@@ -74,9 +75,8 @@ class Cluster(pulumi.ComponentResource):
 class _Parts:
     """Builds the parts of a cluster, all of them children of it."""
 
-    def __init__(self, parent: Cluster, name: str, parsed: parsing.ClusterArguments, tags: Tags) -> None:
-        self._name, self._settings, self._tags = name, parsed.cluster, tags
-        self._opts = pulumi.ResourceOptions(parent=parent)
+    def __init__(self, opts: pulumi.ResourceOptions, name: str, parsed: parsing.ClusterArguments, tags: Tags) -> None:
+        self._opts, self._name, self._settings, self._tags = opts, name, parsed.cluster, tags
         auto_mode = parsed.cluster.auto_mode
         self._role = self._make_role("control", iam.trust("eks.amazonaws.com", tags_sessions=auto_mode))
         self._rights = self._attach("control", self._role, eks.cluster_policies(parsed.cluster))
@@ -110,13 +110,20 @@ class _Parts:
         return aws.eks.Cluster(self._name, **inputs, tags=self._tags.of(), opts=opts)
 
     def access(self, cluster: "aws.eks.Cluster") -> None:
-        """Let the administrators in, and in Auto Mode the nodes of pools."""
+        """Let the administrators in; EKS lets nodes in itself, in Auto Mode since they have the cluster's role."""
         for principal in self._settings.administrators:
             child = f"{self._name}-{eks.principal_name(principal)}"
-            self._entry(child, cluster, principal, "STANDARD", eks.administrator_policy(self._settings))
-        if self._settings.auto_mode:
-            policy = eks.auto_node_policy(self._settings)
-            self._entry(f"{self._name}-node", cluster, self.node_role.arn, "EC2", policy)
+            entry = aws.eks.AccessEntry(
+                child, cluster_name=cluster.name, principal_arn=principal, tags=self._tags.of(), opts=self._opts
+            )
+            aws.eks.AccessPolicyAssociation(
+                child,
+                cluster_name=cluster.name,
+                principal_arn=entry.principal_arn,
+                policy_arn=eks.administrator_policy(self._settings),
+                access_scope={"type": "cluster"},
+                opts=self._opts,
+            )
 
     def addons(
         self, cluster: "aws.eks.Cluster", wanted: Sequence[eks.Addon], after: Sequence[pulumi.Resource]
@@ -166,21 +173,6 @@ class _Parts:
             resolve_conflicts_on_update="OVERWRITE",
             tags=self._tags.of(),
             opts=self._after(after),
-        )
-
-    def _entry(
-        self, name: str, cluster: "aws.eks.Cluster", principal: pulumi.Input[str], kind: str, policy: str
-    ) -> None:
-        entry = aws.eks.AccessEntry(
-            name, cluster_name=cluster.name, principal_arn=principal, type=kind, tags=self._tags.of(), opts=self._opts
-        )
-        aws.eks.AccessPolicyAssociation(
-            name,
-            cluster_name=cluster.name,
-            principal_arn=entry.principal_arn,
-            policy_arn=policy,
-            access_scope={"type": "cluster"},
-            opts=self._opts,
         )
 
     def _allow(self, kind: str, policy: str) -> None:

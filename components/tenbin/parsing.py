@@ -15,7 +15,7 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import ValidationError
 from tenbin_spec.clusters import Cluster, ClusterName, EksCluster, Owner
 from tenbin_spec.cost_cap import CostCap
-from tenbin_spec.eks_pools import pool_problems
+from tenbin_spec.eks_pools import HOW_NODES_ARE_MADE, pool_problems
 from tenbin_spec.engines import Image
 from tenbin_spec.networks import Network
 from tenbin_spec.placements import Placement, placements
@@ -63,6 +63,13 @@ class ServiceArguments(Frozen):
     pools: dict[Name, Pool]
     planned: bool = True
     observability: Observability = Observability()
+
+
+class SupportArguments(Frozen):
+    """Plain arguments of `AcceleratorSupport`."""
+
+    pools: dict[Name, Pool]
+    device_plugin_image: Image | None = None
 
 
 class GatewayArguments(Frozen):
@@ -180,7 +187,7 @@ def service_placements(name: str, parsed: ServiceArguments, *, component: str) -
     cap = (parsed.service.cost or _NO_CAP).model_dump(mode="json", exclude_none=True)
     alone = {
         "cluster": {"kind": "existing"},
-        "pools": plain["pools"],
+        "pools": {pool: _as_bought(fields) for pool, fields in plain["pools"].items()},
         "services": {name: plain["service"]},
         "cost": cap,
     }
@@ -199,6 +206,11 @@ def service_placements(name: str, parsed: ServiceArguments, *, component: str) -
 
 def _source() -> str:
     return f"configuration of stack {pulumi.get_stack()}"
+
+
+def _as_bought(pool: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a service sees of a pool: what it is and costs, whoever makes its nodes."""
+    return {field: value for field, value in pool.items() if field not in HOW_NODES_ARE_MADE}
 
 
 def _refusal(problems: list[Problem], component: str) -> pulumi.RunError:

@@ -5,19 +5,24 @@ from decimal import Decimal
 from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
+import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 from tenbin_spec import cost, document, words
 from tenbin_spec.checks import Finding, findings
+from tenbin_spec.clusters import EksCluster
 from tenbin_spec.cost import HourlyRange
 from tenbin_spec.quantities import money_text
 from tenbin_spec.stack import Stack
 
 from tenbin import parsing, resources
+from tenbin._layout import eks, network_policy
 from tenbin._layout import namespace as namespace_layout
-from tenbin._layout import network_policy
-from tenbin.accelerator_pool import AcceleratorPool
+from tenbin.accelerator_pool import AcceleratorPool, AcceleratorPoolArgs
+from tenbin.accelerator_support import AcceleratorSupport
+from tenbin.cluster import Cluster
 from tenbin.gateway import Gateway
 from tenbin.model_service import ModelService
+from tenbin.network import Network, NetworkArgs
 from tenbin.observability import Observability
 from tenbin.picker import Picker
 from tenbin.planner import Planner
@@ -107,29 +112,94 @@ class Platform(pulumi.ComponentResource):
         )
 
 
+class _Ground:
+    """What a platform stands on: a cluster that exists, or one that it builds with its network."""
+
+    def __init__(self, parent: Platform, name: str, args: PlatformArgs, stack: Stack) -> None:
+        self._parent, self._name, self._args = parent, name, args
+        self.providers: list[pulumi.ProviderResource] = []
+        self.pools: dict[str, Any] = {}
+        """What pools need to know to make their nodes."""
+        self._built: list[pulumi.Resource] = []
+        if stack.cluster.kind == "existing":
+            self.kubernetes = self._provider([], context=stack.cluster.context)
+        else:
+            self.kubernetes = self._build(stack.cluster, stack)
+        self.providers.append(self.kubernetes)
+
+    def after(self, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+        """Return options of what waits for a cluster that is built: nodes need its network plugin to become ready."""
+        return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=self._built))
+
+    def _build(self, cluster: EksCluster, stack: Stack) -> kubernetes.Provider:
+        alone = pulumi.ResourceOptions(parent=self._parent)
+        amazon = aws.Provider(self._name, region=cluster.region, opts=alone)
+        self.providers.append(amazon)
+        opts = pulumi.ResourceOptions(parent=self._parent, providers=[amazon])
+        plain = self._args["cluster"]
+        network_args: dict[str, Any] = {"network": plain["network"], "owner": cluster.owner}
+        if cluster.name is not None:
+            network_args["cluster_name"] = cluster.name
+        network = Network(f"{self._name}-network", cast("NetworkArgs", network_args), opts)
+        # Nodes find their ways out when they start, and keep them until the last one is gone.
+        later = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[network]))
+        made = Cluster(
+            f"{self._name}-cluster",
+            {
+                "cluster": plain,
+                "control_subnet_ids": network.intra_subnet_ids,
+                "node_subnet_ids": network.private_subnet_ids,
+            },
+            later,
+        )
+        self._built.append(made)
+        self.pools = {
+            "cluster": plain,
+            "hourly_cap_usd": money_text(stack.cost.hourly_usd),
+            "cluster_name": made.name,
+            "vpc_id": network.vpc_id,
+            "subnet_ids": network.private_subnet_ids,
+            "security_group_id": made.security_group_id,
+            "node_role_arn": made.node_role_arn,
+            "node_role_name": made.node_role_name,
+        }
+        # Whoever talks to the cluster must have been let in, and find nodes to run on.
+        provider = self._provider([made], kubeconfig=made.kubeconfig)
+        if cluster.auto_mode:
+            switch = pulumi.ResourceOptions(parent=self._parent, provider=provider)
+            resources.create(eks.network_policy_switch(), name=f"{self._name}-network-policies", opts=switch)
+        return provider
+
+    def _provider(self, after: Sequence[pulumi.Resource], **reached: Any) -> kubernetes.Provider:
+        # The planner's document must change in place: without this a change would replace the ConfigMap.
+        return kubernetes.Provider(
+            self._name,
+            **reached,
+            enable_config_map_mutable=True,
+            opts=pulumi.ResourceOptions(parent=self._parent, depends_on=list(after)),
+        )
+
+
 class _Parts:
     """Builds the parts of a platform, all of them children of it."""
 
     def __init__(self, parent: Platform, name: str, args: PlatformArgs, stack: Stack) -> None:
         self._name, self._args, self._stack = name, args, stack
-        # The planner's document must change in place: without this a change would replace the ConfigMap.
-        provider = kubernetes.Provider(
-            name,
-            context=stack.cluster.context,
-            enable_config_map_mutable=True,
-            opts=pulumi.ResourceOptions(parent=parent),
-        )
-        self._opts = pulumi.ResourceOptions(parent=parent, providers=[provider])
-        alone = pulumi.ResourceOptions(parent=parent, provider=provider)
+        self._ground = _Ground(parent, name, args, stack)
+        self._opts = pulumi.ResourceOptions(parent=parent, providers=self._ground.providers)
+        alone = pulumi.ResourceOptions(parent=parent, provider=self._ground.kubernetes)
         manifest = namespace_layout.manifest(name=stack.cluster.namespace, stack=pulumi.get_stack())
         self.namespace: pulumi.Output[str] = resources.create(manifest, name=name, opts=alone).metadata.name
         resources.create(network_policy.deny_all(namespace=self.namespace), name=name, opts=alone)
         self._observability = args.get("observability", {})
 
     def pools(self) -> None:
-        """Build the pools."""
+        """Build the pools, and what gives their accelerators to pods where the stack makes the nodes."""
         for key, pool in self._args["pools"].items():
-            AcceleratorPool(f"{self._name}-{key}", {"name": key, "pool": pool}, self._opts)
+            given = cast("AcceleratorPoolArgs", {"name": key, "pool": pool, **self._ground.pools})
+            AcceleratorPool(f"{self._name}-{key}", given, self._ground.after(self._opts))
+        if self._stack.cluster.kind == "eks" and not self._stack.cluster.auto_mode:
+            AcceleratorSupport(f"{self._name}-accelerators", {"pools": self._args["pools"]}, self._opts)
 
     def planner(self, text: str) -> Planner:
         """Build the planner with its wire document."""

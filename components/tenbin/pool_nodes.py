@@ -28,11 +28,11 @@ class Place:
     node_role_name: pulumi.Input[str]
 
 
-def build(*, parent: pulumi.Resource, name: str, pool_name: str, parsed: PoolArguments, place: Place) -> None:
+def build(*, opts: pulumi.ResourceOptions, name: str, pool_name: str, parsed: PoolArguments, place: Place) -> None:
     """Build a pool's nodes, all of it children of the pool.
 
     Args:
-        parent: the pool.
+        opts: of its children.
         name: first part of the names of resources.
         pool_name: of the pool, which label and taint carry.
         parsed: its arguments; the cluster is of kind `eks`.
@@ -41,7 +41,6 @@ def build(*, parent: pulumi.Resource, name: str, pool_name: str, parsed: PoolArg
     cluster, pool = parsed.cluster, parsed.pool
     if cluster is None or cluster.kind != "eks":
         return
-    opts = pulumi.ResourceOptions(parent=parent)
     tags = Tags(stack=pulumi.get_stack(), owner=cluster.owner, part="pool", pool=pool_name)
     groups = [place.security_group_id, *([_adapters(name, place, tags, opts)] if pool.efa else [])]
     subnets = _in_zones(place.subnet_ids, pool.zones or cluster.network.zones)

@@ -12,6 +12,7 @@ _CLASSES: dict[str, type[pulumi.CustomResource]] = {
     "ClusterRole": kubernetes.rbac.v1.ClusterRole,
     "ClusterRoleBinding": kubernetes.rbac.v1.ClusterRoleBinding,
     "ConfigMap": kubernetes.core.v1.ConfigMap,
+    "DaemonSet": kubernetes.apps.v1.DaemonSet,
     "Deployment": kubernetes.apps.v1.Deployment,
     "Namespace": kubernetes.core.v1.Namespace,
     "NetworkPolicy": kubernetes.networking.v1.NetworkPolicy,
@@ -39,6 +40,14 @@ def create(manifest: dict[str, Any], *, name: str, opts: pulumi.ResourceOptions)
             name, api_version=manifest["apiVersion"], kind=manifest["kind"], **fields, opts=opts
         )
     return kind(name, opts=opts, **fields)
+
+
+def child_options(parent: pulumi.Resource, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
+    """Return the options of a component's children, which wait for what the component waits for.
+
+    The engine makes a component wait and not what lies in it.
+    """
+    return pulumi.ResourceOptions(parent=parent, depends_on=None if opts is None else opts.depends_on)
 
 
 def _snake(key: str) -> str:

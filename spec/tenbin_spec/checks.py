@@ -30,6 +30,7 @@ class FindingId(enum.StrEnum):
     OBJECTIVE_INFEASIBLE = "objective-infeasible"
     MINIMUM_BEYOND_POOLS = "minimum-beyond-pools"
     ON_DEMAND_BEYOND_POOLS = "on-demand-beyond-pools"
+    POOL_BEYOND_CAP = "pool-beyond-cap"
 
 
 class Level(enum.StrEnum):
@@ -93,6 +94,23 @@ def _caps(stack: Stack) -> Iterator[Finding]:
                 path=path_text(("services", name, "cost", "hourly_usd"), PREFIX),
                 message=_below(service.cost.hourly_usd, price),
                 repair="Raise the cap or lower the service's minimum",
+            )
+
+    if stack.cluster.kind == "eks":
+        yield from _pools_beyond_the_cap(stack)
+
+
+def _pools_beyond_the_cap(stack: Stack) -> Iterator[Finding]:
+    """Find pools whose nodes the stack makes and that alone would break its cap: nodes cost without replicas too."""
+    for name, pool in stack.pools.items():
+        price = catalogue.node_price(pool)
+        if price is not None and price * pool.nodes.max > stack.cost.hourly_usd:
+            most, cap = money_text(price * pool.nodes.max), money_text(stack.cost.hourly_usd)
+            yield Finding(
+                id=FindingId.POOL_BEYOND_CAP,
+                path=path_text(("pools", name, "nodes", "max"), PREFIX),
+                message=f"{pool.nodes.max} nodes cost {most} USD per hour, the cap is {cap}",
+                repair="Lower nodes.max or raise the cap",
             )
 
 

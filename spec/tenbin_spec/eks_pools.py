@@ -16,7 +16,7 @@ Plain = Mapping[str, Any]
 _Rule = Callable[[Plain, Plain], Iterator[tuple[str, str]]]
 """From a pool and its cluster to pairs of field and message."""
 
-_OF_EKS = (
+HOW_NODES_ARE_MADE = (
     *("ami_release", "backend", "capacity_reservation", "efa", "nvme"),
     *("placement", "placement_group", "volume_gb"),
 )
@@ -40,7 +40,7 @@ def pool_problems(cluster: Plain, name: str, pool: Plain, prefix: str = "") -> l
 
 
 def _nodes_are_made_elsewhere(pool: Plain, _: Plain) -> Iterator[tuple[str, str]]:
-    for field in _OF_EKS:
+    for field in HOW_NODES_ARE_MADE:
         given = pool.get(field)
         if given is not None and given != Pool.model_fields[field].default:
             yield field, "says how nodes are made, which an existing cluster does itself. Allowed with cluster kind eks"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from tenbin_spec import catalogue, contract
-from tenbin_spec.clusters import ExistingCluster
+from tenbin_spec.clusters import Cluster
 from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.eks_pools import pool_problems
 from tenbin_spec.engine_metrics import EngineMetrics
@@ -69,7 +69,7 @@ class PriceSource(Frozen):
 class Stack(Frozen):
     """The whole agreement and what builds it."""
 
-    cluster: ExistingCluster
+    cluster: Cluster
     pools: Annotated[dict[Name, Pool], Field(min_length=1)]
     services: Annotated[dict[Name, Service], Field(min_length=1)]
     cost: CostCap
@@ -106,9 +106,17 @@ def parse_stack(configuration: Mapping[str, Any], source: str = "stack configura
 def _reference_problems(configuration: Mapping[str, Any]) -> list[Problem]:
     """Check what refers to something else, on the plain input, so that misshapen parts do not hide these problems."""
     pools, services = _mapping(configuration.get("pools")), _mapping(configuration.get("services"))
+    cluster = _mapping(configuration.get("cluster"))
     problems = []
     for name, pool in pools.items():
-        problems += pool_problems(_mapping(configuration.get("cluster")), str(name), _mapping(pool), PREFIX)
+        problems += pool_problems(cluster, str(name), _mapping(pool), PREFIX)
+        if (
+            cluster.get("kind") == "eks"
+            and not cluster.get("auto_mode")
+            and _mapping(pool).get("backend") == "karpenter"
+        ):
+            message = "'karpenter' is only there with auto_mode. Allowed: managed, or auto_mode: true of the cluster"
+            problems.append(_problem(("pools", str(name), "backend"), message))
         instance_type = _mapping(pool).get("instance_type")
         if isinstance(instance_type, str) and instance_type not in catalogue.instances():
             message = not_one_of(instance_type, catalogue.instances(), "in the catalogue of instance types")

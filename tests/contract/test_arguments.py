@@ -50,6 +50,7 @@ PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (shapes.SystemNodesConfig, clusters.SystemNodes),
     (shapes.WorkloadConfig, workload.Workload),
     (tenbin.AcceleratorPoolArgs, parsing.PoolArguments),
+    (tenbin.AcceleratorSupportArgs, parsing.SupportArguments),
     (tenbin.ClusterArgs, parsing.ClusterArguments),
     (tenbin.GatewayArgs, parsing.GatewayArguments),
     (tenbin.ModelServiceArgs, parsing.ServiceArguments),

@@ -19,6 +19,11 @@ def plain_cluster(**replacements: Any) -> dict[str, Any]:
     }
 
 
+def arn(service: str, name: str) -> str:
+    """Return the name by which AWS knows what was made of the resource `name`."""
+    return f"arn:aws:{service}:us-east-1:{ACCOUNT}:{name}"
+
+
 def outputs(kind: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     """Return the outputs of a resource besides its inputs.
 
@@ -28,8 +33,7 @@ def outputs(kind: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         inputs: its inputs, keys as the provider writes them.
     """
     service = kind.split(":")[1].split("/", maxsplit=1)[0]
-    arn = f"arn:aws:{service}:us-east-1:{ACCOUNT}:{name}"
-    known = {"arn": arn, "name": inputs.get("name", f"{name}-1a2b3c4")}
+    known = {"arn": arn(service, name), "name": inputs.get("name", f"{name}-1a2b3c4")}
     match kind:
         case "aws:eks/cluster:Cluster":
             return {

@@ -6,12 +6,12 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from tenbin_spec import catalogue
+from tenbin_spec import catalogue, contract
 from tenbin_spec.catalogue import Architecture
 from tenbin_spec.clusters import EksCluster
 
 from tenbin._layout import iam
-from tenbin._layout.manifests import Json, Placed, label_value
+from tenbin._layout.manifests import Json, Placed, label_value, metadata
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 AUTO_MODE_NODE_POOLS = ("general-purpose", "system")
@@ -31,7 +31,6 @@ _NODE_POLICIES = ("AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodePoli
 _AUTO_MODE_NODE_POLICIES = ("AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodeMinimalPolicy")
 _NETWORK_PLUGIN_POLICY = "AmazonEKS_CNI_Policy"
 _ADMINISTRATOR = "AmazonEKSClusterAdminPolicy"
-_NODE_OF_AUTO_MODE = "AmazonEKSAutoNodePolicy"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,12 +137,7 @@ def network_plugin_policy(cluster: EksCluster) -> str:
 
 def administrator_policy(cluster: EksCluster) -> str:
     """Return the ARN of the access policy of administrators."""
-    return _access_policy(cluster, _ADMINISTRATOR)
-
-
-def auto_node_policy(cluster: EksCluster) -> str:
-    """Return the ARN of the access policy of nodes that Auto Mode launches for pools of the stack's own."""
-    return _access_policy(cluster, _NODE_OF_AUTO_MODE)
+    return f"arn:{iam.partition(cluster.region)}:eks::aws:cluster-access-policy/{_ADMINISTRATOR}"
 
 
 def key_policy(key_arn: str) -> str:
@@ -195,6 +189,16 @@ def system_group(cluster: EksCluster) -> Json:
     }
 
 
+def network_policy_switch() -> Json:
+    """Return what makes Auto Mode enforce network policies, which it ignores otherwise."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata("amazon-vpc-cni", "kube-system", {contract.LABEL_MANAGED_BY: contract.MANAGED_BY}),
+        "data": {"enable-network-policy-controller": "true"},
+    }
+
+
 def kubeconfig(*, name: str, region: str, endpoint: str, certificate_authority: str) -> str:
     """Return a kubeconfig without credentials: each call asks the AWS command line for a token of who calls.
 
@@ -222,10 +226,6 @@ def kubeconfig(*, name: str, region: str, endpoint: str, certificate_authority: 
 
 def _named(name: str, key: str, value: Json) -> Sequence[Json]:
     return [{"name": name, key: value}]
-
-
-def _access_policy(cluster: EksCluster, name: str) -> str:
-    return f"arn:{iam.partition(cluster.region)}:eks::aws:cluster-access-policy/{name}"
 
 
 def _encryption(cluster: EksCluster) -> Json:

@@ -1,0 +1,58 @@
+"""The committed stacks on AWS, previewed by a real engine with the reference program."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from support import golden, projects
+
+ROOT = pathlib.Path(__file__).parents[2]
+PROGRAM = (ROOT / "infra" / "__main__.py").read_text(encoding="utf-8")
+STACKS = sorted(
+    path.name.split(".")[1]
+    for path in (ROOT / "stacks").glob("Pulumi.*.yaml")
+    if "kind: eks" in path.read_text(encoding="utf-8")
+)
+
+
+def configure(project: projects.Project, stack: str) -> None:
+    """Give a project the configuration of a committed stack, and the reference program."""
+    yaml = YAML()
+    own = project.root / "stacks" / "Pulumi.test.yaml"
+    plain = yaml.load(own.read_text(encoding="utf-8")) if own.exists() else {}
+    plain["config"] = yaml.load((ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    with own.open("w", encoding="utf-8") as stream:
+        yaml.dump(plain, stream)
+    project.program(PROGRAM)
+
+
+def inventory(preview: dict[str, Any]) -> str:
+    """Return what a preview would make: a line for each resource with its parent, provider and protection."""
+    lines = []
+    for step in preview["steps"]:
+        state = step.get("newState", {})
+        kind = state["type"]
+        if kind == "pulumi:pulumi:Stack":
+            continue
+        words = [kind, name_of(state["urn"]), f"in {name_of(state.get('parent', ''))}"]
+        if state.get("provider"):
+            words.append(f"by {name_of(state['provider'].rpartition('::')[0])}")
+        lines.append(" ".join([*words, *(["protected"] if state.get("protect") else [])]))
+    return "\n".join(sorted(lines)) + "\n"
+
+
+def name_of(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_committed_stack_makes_exactly_these_resources(project: projects.Project, stack: str) -> None:
+    configure(project, stack)
+    preview = project.preview()
+    warnings = [item["message"] for item in preview.get("diagnostics", []) if item["severity"] != "info"]
+    assert warnings == []
+    golden.check(f"stack-{stack}.txt", inventory(preview))
