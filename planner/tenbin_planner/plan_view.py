@@ -137,6 +137,7 @@ def _workload(tick: ports.Tick, workload: PlannedWorkload) -> WorkloadView:
         ready=state.count(Phase.READY),
         starting=state.count(Phase.STARTING),
         draining=state.count(Phase.DRAINING, Phase.TERMINATING),
+        going=len(state.going),
         reason=_reason(workload.because),
         starts=tuple(StartsView(**dataclasses.asdict(item)) for item in workload.starts),
     )

@@ -55,6 +55,8 @@ class WorkloadView(Frozen):
     ready: int
     starting: int
     draining: int
+    going: int = 0
+    """Of these, replicas whose node is about to go."""
     reason: ReasonView
     starts: tuple[StartsView, ...] = ()
     """What was measured of its starts, by what was there when they began."""

@@ -46,5 +46,7 @@ class Reason(enum.StrEnum):
     """A person paused the workload or bounded its count, by annotations on it."""
     NOT_SCALABLE = "not-scalable"
     """What is to be scaled is missing, has no scale, or may not be read: nothing is bought there until it is found."""
+    INTERRUPTED = "interrupted"
+    """Nodes of replicas are about to go, so others are asked for in their place."""
     STUCK_PENDING = "stuck-pending"
     """A replica has been pending for longer than its pool's lead time allows, so another pool is tried."""

@@ -8,6 +8,7 @@ import datetime
 import os
 import pathlib
 import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 from tenbin._layout import planner as layout_of_planner
@@ -25,6 +26,8 @@ NAMESPACE = "tenbin"
 _CORE = f"/api/v1/namespaces/{NAMESPACE}"
 _APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"
 _LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+BEAT_S = 5.0
+"""The cluster gives a node up after 50 s without."""
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 _STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
 """As kubelets patch: each condition by its type, the others stay."""
@@ -106,17 +109,30 @@ class Api:
 
     @contextlib.contextmanager
     def node(self, name: str, *, pool: str) -> Iterator[None]:
-        """Have a node of a pool, ready from now on and until the end of the block."""
+        """Have a node of a pool, ready until the end of the block, with the beat of a kubelet's heart."""
         metadata = {"name": name, "labels": {"tenbin.dev/pool": pool}}
         self.create("/api/v1/nodes", {"metadata": metadata})
+        since, is_over = _now(), threading.Event()
+
+        def beat() -> None:
+            ready = {"type": "Ready", "status": "True", "lastTransitionTime": since, "lastHeartbeatTime": _now()}
+            status = {"allocatable": {"pods": "110", "cpu": "8", "memory": "32Gi"}, "conditions": [ready]}
+            self.client._call("PATCH", f"/api/v1/nodes/{name}/status", json={"status": status}, headers=_STRATEGIC)
+
+        def live() -> None:
+            while not is_over.wait(BEAT_S):
+                with contextlib.suppress(LocalError):  # a beat that is missed is made up for by the next
+                    beat()
+
+        thread = threading.Thread(target=live)
         try:
-            status = {
-                "allocatable": {"pods": "110", "cpu": "8", "memory": "32Gi"},
-                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": _now()}],
-            }
-            self.client._call("PATCH", f"/api/v1/nodes/{name}/status", json={"status": status}, headers=_MERGE)
+            beat()
+            thread.start()
             yield
         finally:
+            is_over.set()
+            if thread.ident is not None:
+                thread.join()
             self.client._call("DELETE", f"/api/v1/nodes/{name}")
 
     def patch_node(self, name: str, patch: dict[str, Any]) -> None:

@@ -144,7 +144,7 @@ class Cluster:
             server_time=None if response is None else response.server_time,
         )
 
-    async def pool_nodes(self) -> list[Json]:
+    async def pool_nodes(self) -> Listed:
         """Return the nodes of pools.
 
         Raises:
@@ -157,7 +157,10 @@ class Cluster:
             label_selector=contract.LABEL_POOL,
             is_clusterwide=True,
         )
-        return list(json.loads(_body(response))["items"])
+        return Listed(
+            items=list(json.loads(_body(response))["items"]),
+            server_time=None if response is None else response.server_time,
+        )
 
     async def pulls(self) -> list[Json]:
         """Return the events of image pulls that ended.

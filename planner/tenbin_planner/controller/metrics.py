@@ -42,6 +42,7 @@ class Metrics:
         self._registry = registry
         self._wanted = gauge("replicas_wanted", "Replicas that the plan wants, with its reason.", *_WORKLOAD, "reason")
         self._replicas = gauge("replicas", "Replicas that exist, by what they do.", *_WORKLOAD, "phase")
+        self._going = gauge("replicas_going", "Replicas whose node is about to go.", *_WORKLOAD)
         self._usd = gauge("plan_hourly_usd", "Price of the plan in US dollars per hour.")
         self._cap = gauge("cap_hourly_usd", "Cost cap in US dollars per hour.")
         self._month = gauge("month_usd", "US dollars spent in this calendar month (UTC), as far as it was watched.")
@@ -142,6 +143,7 @@ class Metrics:
     def _record_workloads(self, tick: ports.Tick) -> None:
         self._wanted.clear()
         self._replicas.clear()
+        self._going.clear()
         for item in tick.plan.workloads:
             labels = (item.service, item.role, item.pool, item.name)
             self._wanted.labels(*labels, item.because.reason).set(item.wanted)
@@ -149,6 +151,7 @@ class Metrics:
             if state is not None:
                 for phase in _PHASES:
                     self._replicas.labels(*labels, phase).set(state.count(phase))
+                self._going.labels(*labels).set(len(state.going))
 
     def _record_starts(self, tick: ports.Tick) -> None:
         """Observe the parts of starts that are over since the last tick; what was there before is none of them."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from tenbin_spec import contract
 
+from tenbin_planner.controller import notices
 from tenbin_planner.controller.pod_states import condition, moment
 
 Json = dict[str, Any]
@@ -26,6 +27,8 @@ class NodeState:
     """Seconds since the epoch, by the node's own clock; None while it is not ready."""
     images: frozenset[str]
     """Full names of the images that it says it has: the largest fifty, so that an engine's is among them."""
+    notice: notices.Notice | None
+    """That it is about to go; None while nothing says so."""
 
     def has_image(self, image: str) -> bool | None:
         """Tell whether it has an image; None while it says nothing of images."""
@@ -48,6 +51,7 @@ def read(node: Json) -> NodeState | None:
         images=frozenset(
             full_name(name) for item in status.get("images") or [] for name in item.get("names") or [] if name
         ),
+        notice=notices.read(node),
     )
 
 

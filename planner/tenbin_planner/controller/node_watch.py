@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tenbin_planner.controller import node_states, start_parts
 from tenbin_planner.controller.cluster import ForbiddenError
-from tenbin_planner.decide.observation import UNTOLD
+from tenbin_planner.decide.observation import UNTOLD, Notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,6 +30,8 @@ class NodeWatch:
         self._listed: dict[str, bool | None] = {}
         self._over: set[str] = set()
         self._refusals: dict[str, str] = {}
+        self._noticed: dict[str, float] = {}
+        self._now = 0.0
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -40,20 +42,38 @@ class NodeWatch:
         """Return how far the first start of a pod has come."""
         return self._starts.get(uid, UNTOLD)
 
-    async def look(self) -> None:
+    def notice(self, node: str | None) -> Notice | None:
+        """Return that a node is about to go, and when; None while nothing says so."""
+        found = self._nodes.get(node or "")
+        if found is None or found.notice is None:
+            return None
+        sign = found.notice.sign
+        return Notice(why=sign.why, left_s=max(0.0, self._noticed[found.uid] + sign.lasts_s - self._now))
+
+    async def look(self, *, at: float) -> None:
         """Look at the nodes of pools.
+
+        Args:
+            at: now in seconds, for the notices of an API server that does not tell its own time.
 
         Raises:
             ClusterError: when the API server does not say what nodes there are.
         """
         what = "nodes are not seen"
         try:
-            found = [node_states.read(item) for item in await self._cluster.pool_nodes()]
+            listed = await self._cluster.pool_nodes()
         except ForbiddenError as error:
             self._nodes, self._refusals[what] = {}, str(error)
         else:
+            found = [node_states.read(item) for item in listed.items]
             self._nodes = {node.name: node for node in found if node is not None}
+            self._now = at if listed.server_time is None else listed.server_time
             self._refusals.pop(what, None)
+        self._noticed = {
+            node.uid: self._noticed.get(node.uid, min(self._now, node.notice.since or self._now))
+            for node in self._nodes.values()
+            if node.notice is not None
+        }
 
     async def follow(self, pods: Iterable[Json]) -> None:
         """Take note of how far the starts of pods have come; of those that are gone nothing is kept.

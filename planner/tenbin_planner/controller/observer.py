@@ -72,7 +72,9 @@ class ClusterObserver:
         """
         document = await self._document()
         (told, unscalable), pods, _ = await asyncio.gather(
-            self._targets.read(document.workloads, at=self._clock.now()), self._pods(document), self._nodes.look()
+            self._targets.read(document.workloads, at=self._clock.now()),
+            self._pods(document),
+            self._nodes.look(at=self._clock.now()),
         )
         await self._nodes.follow(pod for _, listed in pods for pod in listed.items)
         known = _replicas(document, pods)
@@ -204,6 +206,7 @@ class ClusterObserver:
             engine=result.reading if isinstance(result, Scraped) else result,
             start=self._nodes.start(state.uid),
             rank=rank,
+            notice=self._nodes.notice(state.node),
         )
 
 

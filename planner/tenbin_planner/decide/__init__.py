@@ -17,6 +17,7 @@ The recipe, one step per module:
     closures      pools that give no nodes are left alone          drain     who is to go, gently: from plan to orders
     explain       every number's reason                            considered  what was weighed, on which forecast
     memory        what the next decision takes from this one       measured    what starts took, part by part
+    going         replicas whose node is about to go
 
 Where no future can be simulated, `need` and `hold` size the fleet by its capacity in steady state.
 
@@ -159,7 +160,7 @@ def _spent(seen: Sequence[Assessment], memory: Memory, observation: Observation)
     hourly_usd = {
         service.service: sum(
             (
-                (counts.existing + counts.leaving + counts.lost) * (item.hourly_usd or ZERO)
+                (counts.existing + counts.leaving + counts.absent) * (item.hourly_usd or ZERO)
                 for item in service.workloads
                 if (counts := service.counts.get(item.name, replicas.NONE)) is not replicas.NONE
             ),
@@ -192,7 +193,7 @@ def open_ledger(document: Document, seen: Sequence[Assessment], memory: Memory) 
                 hourly_usd=item.hourly_usd,
                 existing=counts.existing if counts else 0,
                 leaving=counts.leaving if counts else 0,
-                lost=counts.lost if counts else 0,
+                lost=counts.absent if counts else 0,
             )
     caps: dict[str, Decimal] = {spending.STACK: document.cost.hourly_usd}
     caps |= {name: item.cost.hourly_usd for name, item in document.services.items() if item.cost is not None}
@@ -285,10 +286,16 @@ def _problems(observation: Observation, seen: Sequence[Assessment]) -> Iterator[
         for item in service.workloads:
             state = observation.workloads.get(item.name)
             if state is not None:
-                yield from state.by_hand.problems
+                yield from (*state.by_hand.problems, *_notices(state))
             elif item.name in observation.unscalable:
                 yield f"{item.name}: {observation.unscalable[item.name].why}"
     yield from observation.problems
+
+
+def _notices(state: WorkloadState) -> Iterator[str]:
+    for replica in state.going:
+        if replica.notice is not None:
+            yield f"{replica.name} is on a node that is about to go: {replica.notice.why}"
 
 
 def _service(

@@ -178,6 +178,7 @@ def _group(
         usd_per_s=float(item.hourly_usd or 0) / 3600,
         ready=counted.ready,
         starting_s=counted.starting_s,
+        going_s=counted.going_s,
         lead_s=lead_s,
         losses=None if risk is None else functools.partial(risk.chances, within_s=within_s),
     )

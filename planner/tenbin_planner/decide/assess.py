@@ -229,6 +229,7 @@ def _needed(
     ahead_s: float,
 ) -> need.Needed:
     ready = sum(item.ready for item in counts.values())
+    serving = ready + sum(seconds > 0 for item in counts.values() for seconds in item.going_s)
     supplies = [need.Supply(from_s=0.0, bound_rps=ready * known.bound_rps)]
     supplies += [
         need.Supply(from_s=seconds, bound_rps=known.bound_rps)
@@ -239,7 +240,7 @@ def _needed(
         foreseen,
         lead_s=ahead_s,
         drain_s=max(_patience_s(agreed), need.DRAIN_LEADS * lead_s),
-        backlog=_backlog(seen, ready * known.slots),
+        backlog=_backlog(seen, serving * known.slots),
         supplies=supplies,
     )
 

@@ -7,6 +7,7 @@ the engine drains. Replicas that serve nothing go at once. A mark that is no lon
 Victims are those that the workload's kind will remove (`observation.Removal`). Most kinds remove replicas without a
 node first and then those that are not ready. Of the others a Deployment removes those of the lowest deletion cost, so
 the ones with the least work left are chosen. Kinds that know no cost remove by rank, whatever work that ends.
+Replicas whose node is about to go come before all others that serve; when they are marked, `going` says.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from tenbin_planner.decide import signals
+from tenbin_planner.decide import going, signals
 from tenbin_planner.decide.observation import EngineReading, Phase, Removal
 
 if TYPE_CHECKING:
@@ -70,25 +71,28 @@ def orders(plan: Plan, observation: Observation) -> tuple[Order, ...]:
         raw = observation.workloads.get(planned.name)
         state = None if raw is None else signals.workload(raw, signals.Reader())
         if state is not None and not state.by_hand.is_paused:
-            found += _orders(state, planned.wanted)
+            found += _orders(state, planned.wanted, answer_s=going.answer_s(observation, planned.service))
     rank = {Unmark: 0, Scale: 1, Mark: 2}
     return tuple(sorted(found, key=lambda order: (rank[type(order)], dataclasses.astuple(order))))
 
 
-def _orders(state: WorkloadState, wanted: int) -> list[Order]:
+def _orders(state: WorkloadState, wanted: int, *, answer_s: float) -> list[Order]:
     victims = _victims(state, wanted)
     chosen = {victim.name for victim in victims}
+    leaving = [replica for replica in going.due(state, wanted, answer_s) if replica.name not in chosen]
     found: list[Order] = [
         Unmark(replica=replica.name)
         for replica in state.replicas
-        if replica.phase is Phase.DRAINING and replica.name not in chosen
+        if replica.phase is Phase.DRAINING and replica.name not in chosen and not replica.is_going
     ]
     found += [
         Mark(replica=victim.name, deletion_cost=_deletion_cost(victim, state.removal))
-        for victim in victims
+        for victim in (*victims, *leaving)
         if victim.phase is Phase.READY
     ]
     target = wanted if wanted >= state.wanted else _lowered(state, wanted, victims)
+    if target == state.wanted == wanted:
+        target -= going.released(state, SETTLE_S)
     if target != state.wanted:
         found.append(Scale(workload=state.name, expected=state.wanted, wanted=target))
     return found
@@ -141,7 +145,12 @@ def _may_go(victim: ReplicaState) -> bool:
 
 
 def _work(replica: ReplicaState) -> float:
-    """Return the requests in a replica; an engine that does not say so is taken to have many."""
+    """Return the requests in a replica; an engine that does not say so is taken to have many.
+
+    One whose node is about to go has less than none: whatever work it has ends with its node.
+    """
+    if replica.is_going:
+        return -1.0
     many, reader = float(-LOWEST_COST), signals.Reader()
     if not isinstance(replica.engine, EngineReading) or replica.engine.running is None:
         return many

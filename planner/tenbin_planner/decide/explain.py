@@ -36,7 +36,9 @@ _SHRINKING = (Reason.SCALE_DOWN, Reason.HOURLY_CAP, Reason.MONTHLY_CAP, Reason.M
 
 def service(document: Document, seen: Assessment, given: allocate.Allocation) -> tuple[Because, ...]:
     """Return why a service gets its replicas, the main reason first."""
-    return (*_obstacles(document, seen, given), _main(seen, given), *_remarks(seen))
+    main = _main(seen, given)
+    remarks = (remark for remark in _remarks(seen) if remark.reason is not main.reason)
+    return (*_obstacles(document, seen, given), main, *remarks)
 
 
 def workload(
@@ -144,6 +146,9 @@ def _main(seen: Assessment, given: allocate.Allocation) -> Because:
     before = sum(option.current + option.reclaimable for option in seen.demand.options)
     after = given.total - (given.moved is not None)  # the one that moves is not yet given up
     minimum = Because(reason=Reason.MINIMUM, detail=f"at least {seen.demand.least} replicas are agreed")
+    replacement = _replacement(seen, after - before)
+    if replacement is not None:
+        return replacement
     if before < after <= seen.demand.least:
         return minimum
     unknown = _unknown(seen, is_shrinking=after < before)
@@ -173,6 +178,20 @@ def _unknown(seen: Assessment, *, is_shrinking: bool) -> Because | None:
         detail = f"the declared {rate:g} requests/s count until more is observed"
         return Because(reason=Reason.WARMING_UP, detail=detail)
     return None
+
+
+def _replacement(seen: Assessment, more: int) -> Because | None:
+    """Return why others take the place of replicas that are about to go; None where none do, or more than these."""
+    going = sum(len(item.going_s) for item in seen.counts.values())
+    if not 0 < more <= going:
+        return None
+    known = f"; {_demand_text(seen)}" if seen.outlook is not None else ""
+    return Because(reason=Reason.INTERRUPTED, detail=f"{_going_text(seen)}{known}")
+
+
+def _going_text(seen: Assessment) -> str:
+    left_s = sorted(seconds for item in seen.counts.values() for seconds in item.going_s)
+    return f"nodes of {len(left_s)} replicas are about to go, the first in {left_s[0]:.0f} s"
 
 
 def _growth(seen: Assessment) -> Because | None:
@@ -256,6 +275,8 @@ def _remarks(seen: Assessment) -> Iterator[Because]:
     stuck = sum(item.stuck for item in seen.counts.values())
     if stuck:
         yield Because(reason=Reason.STUCK_PENDING, detail=f"{stuck} replicas wait for a node in vain")
+    if any(item.going_s for item in seen.counts.values()):
+        yield Because(reason=Reason.INTERRUPTED, detail=_going_text(seen))
 
 
 def notes(services: Sequence[Assessment], memory: Memory) -> Iterator[str]:

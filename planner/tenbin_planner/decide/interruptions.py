@@ -2,7 +2,7 @@
 
 A replica of a spot workload that is gone was interrupted unless the cluster had more of them than it was told to run:
 so many were removed on our word. The cluster makes another one for each that is interrupted, and the count that it is
-told stays.
+told stays. One whose node is about to go counts as gone from the notice on, whatever becomes of it.
 """
 
 from __future__ import annotations
@@ -154,14 +154,16 @@ def learn(
 
 def _lost(before: Present, state: WorkloadState) -> int:
     """Return the replicas of a workload that went although nobody asked."""
-    there = {replica.name for replica in state.replicas if replica.phase in _SERVING}
+    there = {replica.name for replica in state.replicas if replica.phase in _SERVING and not replica.is_going}
     gone = sum(name not in there for name in before.names)
     asked = max(0, before.counted - min(before.wanted, int(state.wanted)))
     return max(0, gone - asked)
 
 
 def _present(state: WorkloadState) -> Present:
-    names = sorted(item.name for item in state.replicas if item.phase in _SERVING and item.is_scheduled)
+    names = sorted(
+        item.name for item in state.replicas if item.phase in _SERVING and item.is_scheduled and not item.is_going
+    )
     return Present(wanted=int(state.wanted), counted=state.count(*_COUNTED), names=tuple(names[:MOST_NAMES]))
 
 

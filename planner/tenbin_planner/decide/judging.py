@@ -201,7 +201,7 @@ def _held(seen: Assessment, view: View, count: int, owed: int) -> str:
 
 def _is_surprise(seen: Assessment, view: View, stop: memories.Stop) -> bool:
     """Tell whether demand is beyond what was expected when replicas were given up, or replicas are gone since."""
-    is_lost = any(item.lost or item.stuck for item in seen.counts.values())
+    is_lost = any(item.absent or item.stuck for item in seen.counts.values())
     return view.level_rps > stop.rate or view.output_tokens > LONGER * stop.output_tokens or is_lost
 
 

@@ -37,7 +37,7 @@ class Account:
     leaving: int
     """Replicas with a node that are being removed: they cost besides what is wanted."""
     lost: int
-    """Replicas whose node does not answer: the count must make up for them, and they may still cost."""
+    """Replicas whose node does not answer, or is about to go: the count must make up for them, and they still cost."""
 
 
 class Ledger:

@@ -99,6 +99,16 @@ UNTOLD = StartParts()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Notice:
+    """What a replica is on is about to go."""
+
+    why: str
+    """Who says so, in words."""
+    left_s: float
+    """Seconds until it does."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ReplicaState:
     """One replica."""
 
@@ -113,6 +123,13 @@ class ReplicaState:
     """Of its first start, as far as the cluster tells."""
     rank: int | None = None
     """Its place among the replicas of its workload, from 0, where the kind removes by that."""
+    notice: Notice | None = None
+    """That its node is about to go; it serves until then."""
+
+    @property
+    def is_going(self) -> bool:
+        """Whether its workload counts it although its node is about to go."""
+        return self.notice is not None and self.phase in (Phase.STARTING, Phase.READY, Phase.DRAINING)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,6 +159,11 @@ class WorkloadState:
     def count(self, *phases: Phase) -> int:
         """Return the number of replicas in these phases."""
         return sum(replica.phase in phases for replica in self.replicas)
+
+    @property
+    def going(self) -> tuple[ReplicaState, ...]:
+        """Replicas that it counts and whose node is about to go."""
+        return tuple(replica for replica in self.replicas if replica.is_going)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

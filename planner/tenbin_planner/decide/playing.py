@@ -46,6 +46,8 @@ class Group:
     """Seconds until each serves, shortest first."""
     lead_s: tuple[float, ...]
     """Lead time of a start in each future, in the futures' order."""
+    going_s: tuple[float, ...] = ()
+    """Seconds after which each replica whose node is about to go takes no more requests; no fleet counts them."""
     losses: Callable[[int], NDArray[np.float64]] | None = None
     """Chances that of so many replicas 0, 1 ... all are lost within the horizon; None: none ever is."""
 
@@ -119,6 +121,7 @@ def _lives(group: Group, count: int, index: int, loss: Loss | None) -> list[Repl
     lives += [ReplicaLife(profile=profile, stop_s=DRAIN_S)] * (group.ready - kept)
     lives += [ReplicaLife(profile=profile, ready_s=max(seconds, 2 * DRAIN_S)) for seconds in starting]
     lives += [ReplicaLife(profile=profile, ready_s=max(group.lead_s[index], 2 * DRAIN_S))] * fresh
+    lives += [ReplicaLife(profile=profile, stop_s=max(seconds, DRAIN_S)) for seconds in group.going_s]
     if loss is not None and loss.group == group.name:
         lives[: loss.count] = [ReplicaLife(profile=profile, stop_s=loss.at_s)] * loss.count
         lives += [ReplicaLife(profile=profile, ready_s=loss.at_s + group.lead_s[index])] * loss.count

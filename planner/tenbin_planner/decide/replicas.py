@@ -28,9 +28,17 @@ class Counts:
     """Starting for too long: they count for nothing."""
     lost: int
     leaving: int
-    """Being removed and still on a node, or lost and no longer part of `told`."""
+    """Being removed and still on a node, or lost or going and no longer part of `told`."""
     existing: int
-    """On a node and part of `told`, lost ones excepted."""
+    """On a node and part of `told`, lost and going ones excepted."""
+    going_s: tuple[float, ...] = ()
+    """Seconds for which each replica whose node is about to go still takes requests, shortest first. They are part of
+    `told`, and of nothing else here: the count must make up for them."""
+
+    @property
+    def absent(self) -> int:
+        """Replicas that are part of `told` and are gone, or are about to go: the count must make up for them."""
+        return self.lost + len(self.going_s)
 
     @property
     def current(self) -> int:
@@ -52,16 +60,19 @@ def count(state: WorkloadState, told: int, *, lead: LeadBelief) -> Counts:
         told: count that the cluster is told to run.
         lead: what is believed of the lead time.
     """
-    starting = [replica for replica in state.replicas if replica.phase is Phase.STARTING]
+    staying = dataclasses.replace(state, replicas=tuple(replica for replica in state.replicas if not replica.is_going))
+    starting = [replica for replica in staying.replicas if replica.phase is Phase.STARTING]
     stuck = [replica for replica in starting if _is_stuck(replica, lead)]
     waiting = sorted(lead.left_s(replica.since_s) for replica in starting if not _is_stuck(replica, lead))
     lost = state.count(Phase.LOST)
-    ready = min(state.count(Phase.READY), told)
+    ready = min(staying.count(Phase.READY), told)
     room = told - ready
     waiting = waiting[:room]
     room -= len(waiting)
-    draining = min(state.count(Phase.DRAINING), max(0, room - lost))
-    missing = max(0, room - lost - len(stuck) - draining)
+    all_going = sorted(_takes_s(replica) for replica in state.going)
+    going = all_going[: max(0, room - lost)]
+    draining = min(staying.count(Phase.DRAINING), max(0, room - lost - len(going)))
+    missing = max(0, room - lost - len(going) - len(stuck) - draining)
     counted_lost = min(lost, room)
     leaving = sum(replica.phase is Phase.TERMINATING and replica.is_scheduled for replica in state.replicas)
     return Counts(
@@ -71,12 +82,18 @@ def count(state: WorkloadState, told: int, *, lead: LeadBelief) -> Counts:
         draining=draining,
         stuck=min(len(stuck), room),
         lost=counted_lost,
-        leaving=leaving + lost - counted_lost,
+        leaving=leaving + lost - counted_lost + len(all_going) - len(going),
         existing=sum(
             replica.phase in (Phase.READY, Phase.STARTING, Phase.DRAINING) and replica.is_scheduled
-            for replica in state.replicas
+            for replica in staying.replicas
         ),
+        going_s=tuple(going),
     )
+
+
+def _takes_s(replica: ReplicaState) -> float:
+    """Return for how long a replica whose node is about to go takes requests; one that starts never will."""
+    return replica.notice.left_s if replica.notice is not None and replica.phase is Phase.READY else 0.0
 
 
 def _is_stuck(replica: ReplicaState, lead: LeadBelief) -> bool:

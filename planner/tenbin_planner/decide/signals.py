@@ -15,7 +15,7 @@ from tenbin_planner.decide.plan import Ignored
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tenbin_planner.decide.observation import Observation, WorkloadState
+    from tenbin_planner.decide.observation import Notice, Observation, WorkloadState
     from tenbin_planner.demand import AnswerCounts, ClassObservation, Quantiles, RunningSample
 
 MOST_PER_SECOND = 1_000_000
@@ -105,18 +105,25 @@ def read(observation: Observation, service: str, workloads: Iterable[str], reade
 def workload(state: WorkloadState, reader: Reader) -> WorkloadState | None:
     """Return a workload with numbers that can be used; None when its count cannot be believed.
 
-    A replica whose age cannot be used counts as new.
+    A replica whose age cannot be used counts as new, one whose notice names no usable time goes now.
     """
     told = reader.number(f"workload {state.name} replicas", state.wanted, MOST_REPLICAS)
     if told is None:
         return None
     replicas = tuple(
         dataclasses.replace(
-            replica, since_s=reader.number(f"replica {replica.name} age", replica.since_s, LONGEST_AGE_S) or 0.0
+            replica,
+            since_s=reader.number(f"replica {replica.name} age", replica.since_s, LONGEST_AGE_S) or 0.0,
+            notice=None if replica.notice is None else _notice(replica.name, replica.notice, reader),
         )
         for replica in state.replicas
     )
     return dataclasses.replace(state, wanted=int(told), replicas=replicas)
+
+
+def _notice(name: str, notice: Notice, reader: Reader) -> Notice:
+    left_s = reader.number(f"replica {name} time until its node goes", notice.left_s, LONGEST_AGE_S)
+    return dataclasses.replace(notice, left_s=left_s or 0.0)
 
 
 def _demand(observation: Observation, service: str, reader: Reader) -> Demand | Absent:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenbin_planner.controller.cluster import ForbiddenError
+from tenbin_planner.controller.cluster import ForbiddenError, Listed
 from tenbin_planner.controller.node_watch import NodeWatch
-from tenbin_planner.decide.observation import StartParts, Warmth
+from tenbin_planner.decide.observation import Notice, StartParts, Warmth
 
 IMAGE = "tenbin/engine:1"
+NOON = 1_795_521_600.0
+"""24 November 2026, 12:00 UTC."""
 
 
 class Cluster:
@@ -18,11 +20,12 @@ class Cluster:
         self.nodes: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.refused = False
+        self.now: float | None = NOON
 
-    async def pool_nodes(self) -> list[dict[str, Any]]:
+    async def pool_nodes(self) -> Listed:
         if self.refused:
             raise ForbiddenError("list nodes: 403 nodes is forbidden", status=403)
-        return self.nodes
+        return Listed(items=self.nodes, server_time=self.now)
 
     async def pulls(self) -> list[dict[str, Any]]:
         if self.refused:
@@ -69,7 +72,7 @@ def node(*images: str) -> dict[str, Any]:
 
 async def tick(watch: NodeWatch, *pods: dict[str, Any]) -> StartParts:
     """Look once, and return the start of the first pod."""
-    await watch.look()
+    await watch.look(at=NOON)
     await watch.follow(pods)
     return watch.start(pods[0]["metadata"]["uid"]) if pods else StartParts()
 
@@ -120,3 +123,66 @@ async def test_without_the_right_to_see_nodes_the_planner_says_so_and_goes_on() 
     cluster.refused = False
     assert (await tick(watch, begun("a"))).node is Warmth.WARM
     assert watch.problems == ()
+
+
+def tainted(key: str = "aws-node-termination-handler/spot-itn", **changes: Any) -> dict[str, Any]:
+    found = node()
+    found["spec"] = {"taints": [{"key": key, "value": "spot-itn-0e9e", "effect": "NoSchedule"}]}
+    found["metadata"] |= changes
+    return found
+
+
+def left_s(watch: NodeWatch) -> float | None:
+    notice = watch.notice("n")
+    return None if notice is None else notice.left_s
+
+
+async def test_a_notice_runs_from_when_it_was_seen_first() -> None:
+    cluster, watch = watching(node())
+    await watch.look(at=NOON)
+    assert watch.notice("n") is None
+    cluster.nodes = [tainted()]
+    await watch.look(at=NOON)
+    assert watch.notice("n") == Notice(why="spot interruption notice", left_s=120.0)
+    cluster.now = NOON + 50
+    await watch.look(at=NOON)
+    assert left_s(watch) == 70.0
+    cluster.now = NOON + 500
+    await watch.look(at=NOON)
+    assert left_s(watch) == 0.0
+    assert watch.notice(None) is None
+    assert watch.notice("another") is None
+
+
+async def test_a_notice_that_is_withdrawn_is_forgotten() -> None:
+    cluster, watch = watching(tainted())
+    await watch.look(at=NOON)
+    cluster.nodes = [node()]
+    await watch.look(at=NOON)
+    cluster.nodes, cluster.now = [tainted()], NOON + 100
+    await watch.look(at=NOON)
+    assert left_s(watch) == 120.0
+
+
+async def test_a_planner_that_starts_later_knows_by_the_api_server_when_the_taint_was_written() -> None:
+    fields = [
+        {"manager": "kubelet", "time": "2026-11-24T12:00:30Z", "fieldsV1": {"f:status": {}}},
+        {"manager": "handler", "time": "2026-11-24T11:59:00Z", "fieldsV1": {"f:spec": {"f:taints": {}}}},
+    ]
+    _, watch = watching(tainted(managedFields=fields))
+    await watch.look(at=NOON)
+    assert left_s(watch) == 60.0
+
+
+async def test_a_time_of_a_notice_that_lies_ahead_counts_as_now() -> None:
+    _, watch = watching(tainted(deletionTimestamp="2026-11-24T12:30:00Z"))
+    await watch.look(at=NOON)
+    assert left_s(watch) == 120.0
+
+
+async def test_without_the_api_servers_time_the_planners_own_counts() -> None:
+    cluster, watch = watching(tainted())
+    cluster.now = None
+    await watch.look(at=NOON)
+    await watch.look(at=NOON + 20)
+    assert left_s(watch) == 100.0

@@ -46,8 +46,8 @@ class Cluster:
     async def engine_pods(self) -> Listed:
         return Listed(items=self._pods, server_time=NOW)
 
-    async def pool_nodes(self) -> list[dict[str, object]]:
-        return []
+    async def pool_nodes(self) -> Listed:
+        return Listed(items=[], server_time=NOW)
 
     async def pulls(self) -> list[dict[str, object]]:
         return []

@@ -109,7 +109,7 @@ async def test_a_start_is_seen_in_its_parts(api: Api, account: ApiClient) -> Non
     with api.node("l4-spot-0", pool="l4-spot"):
         bound = until(lambda: (found := api.pods(SPOT)[0]) and found["spec"].get("nodeName") and found)
         api.begin(bound)
-        await watch.look()
+        await watch.look(at=0.0)
         await watch.follow((await cluster.engine_pods()).items)
         found = watch.start(pod["uid"])
         assert watch.problems == ()
@@ -350,3 +350,45 @@ def test_a_replica_is_drained_before_it_is_removed(api: Api, planner: Planner) -
     assert (marked["event"], scaled["event"]) == ("drains", "scaled")
     assert (scaled["workload"], scaled["before"], scaled["after"]) == (SPOT, 2, 1)
     assert api.pods(SPOT)[0]["metadata"]["name"] != marked["replica"]
+
+
+def test_a_replica_on_a_node_with_a_notice_is_replaced_drained_and_removed(api: Api, planner: Planner) -> None:
+    """The node stays, so that what leaves it leaves on the planner's word."""
+
+    def only(name: str) -> bool:
+        return [pod["metadata"]["name"] for pod in api.pods(SPOT)] == [name]
+
+    def bound(*others: str) -> str | None:
+        names = [pod["metadata"]["name"] for pod in api.pods(SPOT) if pod["spec"].get("nodeName")]
+        return next((name for name in names if name not in others), None)
+
+    api.tell(SPOT, 1)
+    with api.node("l4-spot-0", pool="l4-spot"):
+        first = until(bound)
+        api.set_ready(first)
+        api.put_document(GOOD.to_json())
+        planner.start()
+        planner.wait_for_ticks(2)
+        assert api.told(SPOT) == 1
+        notice = {"key": "aws-node-termination-handler/spot-itn", "value": "spot-itn-1", "effect": "NoSchedule"}
+        api.patch_node("l4-spot-0", {"spec": {"taints": [notice]}})
+        until(lambda: api.told(SPOT) == 2)
+        plan = until(lambda: (found := planner.plan()) and found["workloads"][0]["going"] == 1 and found)
+        assert plan["notes"] == [f"{first} is on a node that is about to go: spot interruption notice"]
+        assert "interrupted" in [reason["code"] for reason in plan["services"][0]["reasons"]]
+        page = planner.get("/metrics")
+        assert page is not None
+        assert 'tenbin_planner_replicas_going{pool="l4-spot"' in page.text
+        with api.node("l4-spot-1", pool="l4-spot"):
+            second = until(lambda: bound(first))
+            api.set_ready(second)
+            until(lambda: only(second))
+            assert api.told(SPOT) == 1
+            planner.wait_for_ticks(2)
+            assert api.told(SPOT) == 1
+            _, log = planner.end(signal.SIGTERM)
+    found = [line for line in log if line["event"] in ("drains", "drains no more", "scaled")]
+    assert [line["event"] for line in found] == ["scaled", "drains", "scaled"]
+    assert (found[0]["before"], found[0]["after"], found[0]["reason"]) == (1, 2, "interrupted")
+    assert found[1]["replica"] == first
+    assert (found[2]["before"], found[2]["after"]) == (2, 1)
