@@ -158,7 +158,7 @@ class ServiceView(Frozen):
     output_tokens: float
     """Means that are believed of prompts and answers."""
     lead_s: dict[str, float]
-    """Seconds that a start is believed to take, median, by workload."""
+    """Seconds that the next start is believed to take, median, by workload."""
     forecast: tuple[ForecastView, ...]
     """Now, and until what is asked for now would serve; empty without a signal."""
     considered: ConsideredView | None

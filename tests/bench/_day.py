@@ -76,8 +76,8 @@ class World:
     async def engine_pods(self) -> Listed:
         return Listed(items=json.loads(json.dumps(self._pods)), server_time=self.now())
 
-    async def pool_nodes(self) -> list[dict[str, Any]]:
-        return observed.nodes(len(self._pods))
+    async def pool_nodes(self) -> Listed:
+        return Listed(items=observed.nodes(len(self._pods)), server_time=self.now())
 
     async def pulls(self) -> list[dict[str, Any]]:
         return []

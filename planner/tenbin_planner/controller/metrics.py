@@ -83,7 +83,7 @@ class Metrics:
         )
         self._lead = gauge(
             "expected_lead_time_seconds",
-            "Seconds that a start is expected to take until it serves, median.",
+            "Seconds that the next start is expected to take until it serves, median.",
             *_WORKLOAD,
         )
         self._parts = Histogram(

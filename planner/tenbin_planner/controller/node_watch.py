@@ -6,6 +6,7 @@ without.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tenbin_planner.controller import node_states, start_parts
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from tenbin_planner.decide.observation import StartParts
 
 
+NODES = "nodes are not seen"
+
+
 class NodeWatch:
     """What is known of nodes, and of starts on them."""
 
@@ -32,6 +36,8 @@ class NodeWatch:
         self._refusals: dict[str, str] = {}
         self._noticed: dict[str, float] = {}
         self._now = 0.0
+        self._images: dict[str, str] = {}
+        self._taken: Counter[str] = Counter()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -50,6 +56,32 @@ class NodeWatch:
         sign = found.notice.sign
         return Notice(why=sign.why, left_s=max(0.0, self._noticed[found.uid] + sign.lasts_s - self._now))
 
+    def room(self, pool: str, *, accelerators: int, like: str | None) -> int | None:
+        """Return for how many more replicas of a workload there is room on nodes that are there and have its image.
+
+        Args:
+            pool: of the workload.
+            accelerators: of one replica.
+            like: uid of its newest pod, whose image the next one will have; None while it has none.
+
+        Returns:
+            None where that cannot be told: without such a pod, without sight of nodes, where they name no accelerators
+            or no images, or where a replica is larger than a node.
+        """
+        image = self._images.get(like or "")
+        if image is None or self._refusals.get(NODES):
+            return None
+        nodes = [node for node in self._nodes.values() if node.pool == pool and node.is_open]
+        sizes = [node.accelerators or 0 for node in nodes]
+        if nodes and max(sizes) < accelerators:
+            return None
+        free = {
+            node: max(0, size - self._taken[node.name]) // accelerators for node, size in zip(nodes, sizes, strict=True)
+        }
+        if any(count and node.has_image(image) is None for node, count in free.items()):
+            return None
+        return sum(count for node, count in free.items() if node.has_image(image))
+
     async def look(self, *, at: float) -> None:
         """Look at the nodes of pools.
 
@@ -59,16 +91,15 @@ class NodeWatch:
         Raises:
             ClusterError: when the API server does not say what nodes there are.
         """
-        what = "nodes are not seen"
         try:
             listed = await self._cluster.pool_nodes()
         except ForbiddenError as error:
-            self._nodes, self._refusals[what] = {}, str(error)
+            self._nodes, self._refusals[NODES] = {}, str(error)
         else:
             found = [node_states.read(item) for item in listed.items]
             self._nodes = {node.name: node for node in found if node is not None}
             self._now = at if listed.server_time is None else listed.server_time
-            self._refusals.pop(what, None)
+            self._refusals.pop(NODES, None)
         self._noticed = {
             node.uid: self._noticed.get(node.uid, min(self._now, node.notice.since or self._now))
             for node in self._nodes.values()
@@ -82,6 +113,8 @@ class NodeWatch:
             ClusterError: when the API server does not say what was pulled.
         """
         present = {pod["metadata"].get("uid", ""): pod for pod in pods}
+        self._images = {uid: image for uid, pod in present.items() if (image := start_parts.image_of(pod))}
+        self._taken = _taken(present.values())
         self._starts = {uid: start for uid, start in self._starts.items() if uid in present}
         self._listed = {uid: listed for uid, listed in self._listed.items() if uid in present}
         self._over &= present.keys()
@@ -112,6 +145,18 @@ class NodeWatch:
 
     def _node(self, pod: Json) -> NodeState | None:
         return self._nodes.get(pod.get("spec", {}).get("nodeName") or "")
+
+
+def _taken(pods: Iterable[Json]) -> Counter[str]:
+    """Return the accelerators that pods have, by node; one that is over has none."""
+    found: Counter[str] = Counter()
+    for pod in pods:
+        spec = pod.get("spec", {})
+        if spec.get("nodeName") and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
+            for container in spec.get("containers") or []:
+                limits = (container.get("resources") or {}).get("limits") or {}
+                found[spec["nodeName"]] += node_states.accelerators(limits) or 0
+    return found
 
 
 def _lists(node: NodeState, pod: Json) -> bool | None:

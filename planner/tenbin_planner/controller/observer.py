@@ -191,6 +191,11 @@ class ClusterObserver:
             by_hand=told.by_hand,
             replicas=tuple(self._replica(state, scraped, ranks.get(state.name), at=at) for state in own),
             removal=removal,
+            room=self._nodes.room(
+                item.pool,
+                accelerators=item.accelerators,
+                like=max(own, key=lambda state: (state.created, state.name)).uid if own else None,
+            ),
         )
 
     def _replica(

@@ -49,6 +49,7 @@ from tenbin_planner.decide import (
     spot,
 )
 from tenbin_planner.decide.limits import ZERO, Account, Ledger
+from tenbin_planner.decide.observation import Warmth
 from tenbin_planner.decide.plan import Because, Plan, PlannedService, PlannedWorkload
 from tenbin_planner.decide.recipe import FULL, Recipe
 
@@ -322,10 +323,17 @@ def _service(
         because=reasons,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
-        lead_s={item.name: beliefs[item.name].median_s for item in seen.workloads},
+        lead_s={item.name: _next_lead_s(beliefs[item.name], seen.counts.get(item.name)) for item in seen.workloads},
         forecast=considered.forecast(seen),
         considered=considered.considered(seen),
     )
+
+
+def _next_lead_s(lead: LeadBelief, counts: replicas.Counts | None) -> float:
+    """Return what the next start is believed to take, median."""
+    if counts is None or counts.room is None:
+        return lead.median_s
+    return lead.of(Warmth.WARM if counts.room else Warmth.COLD).median_s
 
 
 def _planned(seen: Assessment) -> float | None:

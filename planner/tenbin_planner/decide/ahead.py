@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tenbin_planner.decide import answers, budget, futures, lookahead, playing, spot
-from tenbin_planner.decide.observation import Absent
+from tenbin_planner.decide.observation import Absent, Warmth
 from tenbin_planner.decide.rungs import Ladder
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def look(
             _group(
                 item,
                 counts[item.name],
-                lead_s=tuple(beliefs[item.name].sample(lateness).tolist()),
+                lead=beliefs[item.name],
+                lateness=lateness,
                 risk=spot.belief(memory.spot, item.pool) if _is_spot(ladder, item.name) else None,
                 within_s=length_s,
             )
@@ -166,12 +167,14 @@ def _group(
     item: DocumentWorkload,
     counted: Counts,
     *,
-    lead_s: tuple[float, ...],
+    lead: LeadBelief,
+    lateness: NDArray[np.float64],
     risk: spot.SpotBelief | None,
     within_s: float,
 ) -> playing.Group:
     assert item.profile is not None  # noqa: S101 - of the usable ones
 
+    kind = Warmth.UNKNOWN if counted.room is None else Warmth.COLD
     return playing.Group(
         name=item.name,
         profile=item.profile,
@@ -179,7 +182,9 @@ def _group(
         ready=counted.ready,
         starting_s=counted.starting_s,
         going_s=counted.going_s,
-        lead_s=lead_s,
+        lead_s=tuple(lead.of(kind).sample(lateness).tolist()),
+        warm_s=tuple(lead.of(Warmth.WARM).sample(lateness).tolist()) if counted.room else (),
+        room=counted.room or 0,
         losses=None if risk is None else functools.partial(risk.chances, within_s=within_s),
     )
 

@@ -87,7 +87,7 @@ def assess(
     workloads = tuple(item for item in document.workloads if item.service == service)
     seen = signals.read(observation, service, [item.name for item in workloads], reader)
     counts = _counts(workloads, observation, beliefs, reader)
-    lead_s = max((beliefs[item.name].median_s for item in workloads), default=0.0)
+    lead_s = max((beliefs[item.name].longest_s for item in workloads), default=0.0)
     interval_s = document.planner.interval_s
     ahead_s, hold_s = lead_s + interval_s, hold.LEADS * lead_s
     known = _cheapest_capacity(workloads, capacities)

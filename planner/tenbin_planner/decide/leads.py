@@ -4,6 +4,9 @@ Two modules behind one name: `starts` remembers what was seen of starts, `regime
 belief joins them: starts that completed, starts that ended without serving, and those that wait now, which took longer
 than their age already, so that a lead time that triples is noticed while the late ones still wait.
 
+Starts are of two kinds where the cluster tells: warm ones, whose node was there with their image, and cold ones. Each
+kind has a belief of its own, which begins with what is believed after the starts of the other: they share the engine.
+
 A start without a node waits for the cloud and not for the pool's usual way to serve. It counts as late up to the age at
 which it is stuck, and that age does not follow from it: a pool that gives no nodes is closed, not believed to be slow.
 """
@@ -17,10 +20,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tenbin_planner.decide import regimes
-from tenbin_planner.decide.starts import LeadMemory, Start, from_plain, learn
+from tenbin_planner.decide.observation import Warmth
+from tenbin_planner.decide.starts import LeadMemory, Start, Waiting, from_plain, learn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -29,6 +33,12 @@ __all__ = ["LeadBelief", "LeadMemory", "belief", "from_plain", "learn", "stuck_a
 STUCK_AFTER_LEADS = 3.0
 """A replica that has not come after this many lead times comes no more."""
 SHORTEST_STUCK_S = 60.0
+WARM_SHARE = 1 / 3
+"""Of a declared lead time, what a warm start takes before any was seen. An engine (vLLM 0.23, 8B model, H200) answers
+88 to 105 s after its process began, without the reading of weights (measured 2026-11-23); with node, image and weights
+300 s are declared where a stack says nothing (`tenbin_spec.pools.DEFAULT_LEAD_TIME_S`)."""
+APART = 0.5
+"""Chance that a kind of starts takes its own time, whatever the other kind takes."""
 PATIENCE = 10.0
 """However late all starts are, none is waited for longer than this many of the lead times that were completed."""
 
@@ -41,6 +51,18 @@ class LeadBelief:
     """Of each regime of `regimes`; they sum to 1."""
     stuck_s: float
     """Age at which a starting replica counts as stuck."""
+    by_kind: Mapping[Warmth, NDArray[np.float64]] = dataclasses.field(default_factory=dict)
+    """The same chances for starts that are known to be warm or cold, where anything was seen of such."""
+
+    def of(self, kind: Warmth) -> LeadBelief:
+        """Return the belief of starts of one kind; of one that is not known, or was never seen, that of all."""
+        chances = self.by_kind.get(kind)
+        return self if chances is None else LeadBelief(chances=chances, stuck_s=self.stuck_s)
+
+    @property
+    def longest_s(self) -> float:
+        """What half of the starts take at most of the kind that takes longer."""
+        return max(self.median_s, self.of(Warmth.COLD).median_s)
 
     @functools.cached_property
     def survival(self) -> NDArray[np.float64]:
@@ -115,13 +137,41 @@ def belief(memory: LeadMemory, pool: str, prior_s: float) -> LeadBelief:
     seated = regimes.later_than(past, [min(item.age_s, longest_s) for item in waiting if item.is_scheduled])
     stuck_s = max(SHORTEST_STUCK_S, min(STUCK_AFTER_LEADS * _median_s(seated), longest_s))
     late = regimes.later_than(seated, [min(item.age_s, stuck_s) for item in waiting if not item.is_scheduled])
-    return LeadBelief(chances=late, stuck_s=stuck_s)
+    return LeadBelief(chances=late, stuck_s=stuck_s, by_kind=dict(_kinds(memory, pool, prior_s, waiting, stuck_s)))
+
+
+def _kinds(
+    memory: LeadMemory, pool: str, prior_s: float, waiting: list[Waiting], stuck_s: float
+) -> Iterator[tuple[Warmth, NDArray[np.float64]]]:
+    """Yield the chances of each kind of which something is known: warm and cold starts once any start told its kind."""
+    if not any(start.parts.kind is not Warmth.UNKNOWN for start in memory.of(pool)):
+        return
+    for kind, own_prior_s in ((Warmth.WARM, WARM_SHARE * prior_s), (Warmth.COLD, prior_s)):
+        past = _of_kind(memory.of(pool), kind, prior_s, own_prior_s)
+        ages_s = [min(item.age_s, stuck_s) for item in waiting if item.kind is kind]
+        yield kind, regimes.later_than(past, ages_s)
+
+
+@functools.lru_cache(maxsize=256)
+def _of_kind(starts: tuple[Start, ...], kind: Warmth, prior_s: float, own_prior_s: float) -> NDArray[np.float64]:
+    """Return the chances of regimes after all past starts, for one of a kind that begins now.
+
+    The starts of the other kind come first, as a prior that may be far off (`APART`); then come its own.
+    """
+    others = _after_past(tuple(start for start in starts if start.parts.kind is not kind), prior_s)
+    fresh = regimes.reset(regimes.usable_s(own_prior_s))
+    chances = (1 - APART) * others + APART * fresh
+    return _followed(chances, fresh, [start for start in starts if start.parts.kind is kind])
 
 
 @functools.lru_cache(maxsize=256)
 def _after_past(starts: tuple[Start, ...], prior_s: float) -> NDArray[np.float64]:
     """Return the chances of regimes after all past starts, for a start that begins now."""
-    chances, fresh = regimes.prior(prior_s), regimes.reset(prior_s)
+    return _followed(regimes.prior(prior_s), regimes.reset(prior_s), starts)
+
+
+def _followed(chances: NDArray[np.float64], fresh: NDArray[np.float64], starts: Iterable[Start]) -> NDArray[np.float64]:
+    """Return the chances for the next start after these, between any two of which the regime may change."""
     for batch in _batches(starts):
         chances = regimes.changed(chances, fresh)
         for start in batch:

@@ -87,6 +87,13 @@ class StartParts:
     """From there until it serves: weights, compilation, warm-up."""
 
     @property
+    def kind(self) -> Warmth:
+        """Whether the start needs nothing that has to come first, or node or image."""
+        if Warmth.COLD in (self.node, self.image):
+            return Warmth.COLD
+        return Warmth.UNKNOWN if Warmth.UNKNOWN in (self.node, self.image) else Warmth.WARM
+
+    @property
     def total_s(self) -> float | None:
         """All parts together; None while one is not known."""
         parts = (self.node_s, self.image_s, self.container_s, self.engine_s)
@@ -155,6 +162,8 @@ class WorkloadState:
     replicas: tuple[ReplicaState, ...]
     by_hand: ByHand = dataclasses.field(default_factory=ByHand)
     removal: Removal = Removal.DELETION_COST
+    room: int | None = None
+    """Replicas for which there is room on nodes that are there and have the image; None where that is not known."""
 
     def count(self, *phases: Phase) -> int:
         """Return the number of replicas in these phases."""

@@ -123,7 +123,7 @@ class PlannedService:
     output_tokens: float
     """Means that are believed of prompts and answers."""
     lead_s: Mapping[str, float]
-    """Seconds that a start is believed to take, median, by workload."""
+    """Seconds that the next start is believed to take, median, by workload."""
     forecast: tuple[ForecastPoint, ...]
     """Now, and until what is asked for now would serve; empty without a signal."""
     considered: Considered | None

@@ -46,6 +46,10 @@ class Group:
     """Seconds until each serves, shortest first."""
     lead_s: tuple[float, ...]
     """Lead time of a start in each future, in the futures' order."""
+    warm_s: tuple[float, ...] = ()
+    """The same, of a start for which there is room on a node that is there."""
+    room: int = 0
+    """Replicas for which there is."""
     going_s: tuple[float, ...] = ()
     """Seconds after which each replica whose node is about to go takes no more requests; no fleet counts them."""
     losses: Callable[[int], NDArray[np.float64]] | None = None
@@ -120,7 +124,9 @@ def _lives(group: Group, count: int, index: int, loss: Loss | None) -> list[Repl
     lives = [ReplicaLife(profile=profile)] * kept
     lives += [ReplicaLife(profile=profile, stop_s=DRAIN_S)] * (group.ready - kept)
     lives += [ReplicaLife(profile=profile, ready_s=max(seconds, 2 * DRAIN_S)) for seconds in starting]
-    lives += [ReplicaLife(profile=profile, ready_s=max(group.lead_s[index], 2 * DRAIN_S))] * fresh
+    soon = min(fresh, group.room)
+    for count_of, lead_s in ((soon, group.warm_s), (fresh - soon, group.lead_s)):
+        lives += [ReplicaLife(profile=profile, ready_s=max(lead_s[index], 2 * DRAIN_S)) for _ in range(count_of)]
     lives += [ReplicaLife(profile=profile, stop_s=max(seconds, DRAIN_S)) for seconds in group.going_s]
     if loss is not None and loss.group == group.name:
         lives[: loss.count] = [ReplicaLife(profile=profile, stop_s=loss.at_s)] * loss.count

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from tenbin_planner.decide import leads
-from tenbin_planner.decide.observation import Phase
+from tenbin_planner.decide.observation import Phase, Warmth
 
 if TYPE_CHECKING:
     from tenbin_planner.decide.leads import LeadBelief
@@ -34,6 +34,9 @@ class Counts:
     going_s: tuple[float, ...] = ()
     """Seconds for which each replica whose node is about to go still takes requests, shortest first. They are part of
     `told`, and of nothing else here: the count must make up for them."""
+
+    room: int | None = None
+    """Replicas beyond all these for which there is room on nodes that are there; None where that is not known."""
 
     @property
     def absent(self) -> int:
@@ -63,7 +66,9 @@ def count(state: WorkloadState, told: int, *, lead: LeadBelief) -> Counts:
     staying = dataclasses.replace(state, replicas=tuple(replica for replica in state.replicas if not replica.is_going))
     starting = [replica for replica in staying.replicas if replica.phase is Phase.STARTING]
     stuck = [replica for replica in starting if _is_stuck(replica, lead)]
-    waiting = sorted(lead.left_s(replica.since_s) for replica in starting if not _is_stuck(replica, lead))
+    waiting = sorted(
+        lead.of(replica.start.kind).left_s(replica.since_s) for replica in starting if not _is_stuck(replica, lead)
+    )
     lost = state.count(Phase.LOST)
     ready = min(staying.count(Phase.READY), told)
     room = told - ready
@@ -78,7 +83,7 @@ def count(state: WorkloadState, told: int, *, lead: LeadBelief) -> Counts:
     return Counts(
         told=told,
         ready=ready,
-        starting_s=(*waiting, *(lead.median_s for _ in range(missing))),
+        starting_s=(*waiting, *_made_next(state, missing, lead)),
         draining=draining,
         stuck=min(len(stuck), room),
         lost=counted_lost,
@@ -88,7 +93,20 @@ def count(state: WorkloadState, told: int, *, lead: LeadBelief) -> Counts:
             for replica in staying.replicas
         ),
         going_s=tuple(going),
+        room=None if state.room is None else max(0, state.room - missing - _without_node(staying)),
     )
+
+
+def _without_node(state: WorkloadState) -> int:
+    return sum(replica.phase is Phase.STARTING and not replica.is_scheduled for replica in state.replicas)
+
+
+def _made_next(state: WorkloadState, count: int, lead: LeadBelief) -> list[float]:
+    """Return the lead times of replicas that the cluster is to make: as long as there is room they need no node."""
+    if state.room is None:
+        return [lead.median_s] * count
+    soon = min(count, state.room)
+    return [lead.of(Warmth.WARM).median_s] * soon + [lead.of(Warmth.COLD).median_s] * (count - soon)
 
 
 def _takes_s(replica: ReplicaState) -> float:

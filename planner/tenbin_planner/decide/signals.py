@@ -118,7 +118,8 @@ def workload(state: WorkloadState, reader: Reader) -> WorkloadState | None:
         )
         for replica in state.replicas
     )
-    return dataclasses.replace(state, wanted=int(told), replicas=replicas)
+    room = reader.number(f"workload {state.name} room", state.room, MOST_REPLICAS)
+    return dataclasses.replace(state, wanted=int(told), replicas=replicas, room=None if room is None else int(room))
 
 
 def _notice(name: str, notice: Notice, reader: Reader) -> Notice:

@@ -36,6 +36,8 @@ class Waiting:
     age_s: float
     """Seconds since its start began, then."""
     is_scheduled: bool
+    kind: Warmth = Warmth.UNKNOWN
+    """Whether what it needs was there, as far as that was known."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,8 @@ class LeadMemory:
         return {
             "at": self.at,
             "starting": {
-                name: [item.pool, item.age_s, item.is_scheduled] for name, item in sorted(self.starting.items())
+                name: [item.pool, item.age_s, item.is_scheduled, *_known(item.kind)]
+                for name, item in sorted(self.starting.items())
             },
             "starts": {pool: [_to_plain(start) for start in starts] for pool, starts in sorted(self.starts.items())},
         }
@@ -87,10 +90,7 @@ def from_plain(plain: Mapping[str, Any]) -> LeadMemory:
     try:
         return LeadMemory(
             at=None if plain["at"] is None else finite(plain["at"], WHERE),
-            starting={
-                str(name): Waiting(pool=str(pool), age_s=_seconds(age), is_scheduled=bool(is_scheduled))
-                for name, (pool, age, is_scheduled) in plain["starting"].items()
-            },
+            starting={str(name): _waiting(*waiting) for name, waiting in plain["starting"].items()},
             starts={str(pool): tuple(_start(*start) for start in starts) for pool, starts in plain["starts"].items()},
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -117,7 +117,10 @@ def learn(
         before = memory.starting.get(replica.name)
         if replica.phase is Phase.STARTING:
             waiting[replica.name] = Waiting(
-                pool=pool, age_s=_age_s(replica, before, passed_s), is_scheduled=bool(replica.is_scheduled)
+                pool=pool,
+                age_s=_age_s(replica, before, passed_s),
+                is_scheduled=bool(replica.is_scheduled),
+                kind=replica.start.kind,
             )
             continue
         if before is not None:
@@ -191,6 +194,21 @@ def _to_plain(start: Start) -> list[Any]:
     return [*plain, [start.parts.node, start.parts.image, *(getattr(start.parts, name) for name in PARTS)]]
 
 
+def _known(kind: Warmth) -> list[str]:
+    return [] if kind is Warmth.UNKNOWN else [kind]
+
+
+def _waiting(pool: Any, age: Any, is_scheduled: Any, kind: Any = Warmth.UNKNOWN) -> Waiting:
+    return Waiting(pool=str(pool), age_s=_seconds(age), is_scheduled=bool(is_scheduled), kind=_warmth(kind))
+
+
+def _warmth(value: Any) -> Warmth:
+    try:
+        return Warmth(value)
+    except ValueError as error:
+        raise ValueError(f"{WHERE}: {error}") from None
+
+
 def _start(at: Any, from_s: Any, until_s: Any, parts: Any = None) -> Start:
     return Start(
         at=finite(at, WHERE),
@@ -201,10 +219,7 @@ def _start(at: Any, from_s: Any, until_s: Any, parts: Any = None) -> Start:
 
 
 def _parts(node: Any, image: Any, *told: Any) -> StartParts:
-    try:
-        warmth = {"node": Warmth(node), "image": Warmth(image)}
-    except ValueError as error:
-        raise ValueError(f"{WHERE}: {error}") from None
+    warmth = {"node": _warmth(node), "image": _warmth(image)}
     node_s, image_s, container_s, engine_s = _four(told)
     return StartParts(**warmth, node_s=node_s, image_s=image_s, container_s=container_s, engine_s=engine_s)
 

@@ -186,3 +186,61 @@ async def test_without_the_api_servers_time_the_planners_own_counts() -> None:
     await watch.look(at=NOON)
     await watch.look(at=NOON + 20)
     assert left_s(watch) == 100.0
+
+
+def gpu_node(name: str = "n", *, gpus: str | None = "8", **spec: Any) -> dict[str, Any]:
+    found = node("docker.io/tenbin/engine:1")
+    found["metadata"] |= {"name": name, "uid": name}
+    found["spec"] = spec
+    found["status"]["allocatable"] = {"cpu": "96"} | ({} if gpus is None else {"nvidia.com/gpu": gpus})
+    return found
+
+
+def gpu_pod(name: str, *, on: str | None = "n", gpus: int = 2, phase: str = "Running") -> dict[str, Any]:
+    found = starting(name, phase=phase)
+    found["spec"]["nodeName"] = on
+    found["spec"]["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": str(gpus)}}
+    return found
+
+
+async def room(*pods: dict[str, Any], nodes: list[dict[str, Any]], accelerators: int = 2) -> int | None:
+    _, watch = watching(*nodes)
+    await tick(watch, *pods)
+    return watch.room("l4-spot", accelerators=accelerators, like=pods[0]["metadata"]["uid"])
+
+
+async def test_room_is_what_pods_leave_of_nodes_that_are_there_with_the_image() -> None:
+    assert await room(gpu_pod("a"), nodes=[gpu_node()]) == 3
+    assert await room(gpu_pod("a"), gpu_pod("b", gpus=5), nodes=[gpu_node()]) == 0
+    assert await room(gpu_pod("a"), gpu_pod("b", gpus=5, phase="Failed"), nodes=[gpu_node()]) == 3
+    assert await room(gpu_pod("a"), nodes=[gpu_node(), gpu_node("m")]) == 7
+    assert await room(gpu_pod("a", on=None), nodes=[]) == 0
+
+
+async def test_a_node_that_takes_no_pods_or_lacks_the_image_has_no_room() -> None:
+    startup = {"key": "karpenter.sh/unregistered", "effect": "NoExecute"}
+    own = {"key": "tenbin.dev/pool", "value": "l4-spot", "effect": "NoSchedule"}
+    bare = gpu_node("m") | {"status": gpu_node()["status"] | {"images": [{"names": ["docker.io/other:1"]}]}}
+    for shut in (
+        gpu_node("m", unschedulable=True),
+        gpu_node("m", taints=[startup]),
+        gpu_node("m", taints=[{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]),
+        gpu_node("m", gpus="0"),
+        bare,
+    ):
+        assert await room(gpu_pod("a"), nodes=[gpu_node(taints=[own]), shut]) == 3
+
+
+async def test_room_that_cannot_be_told_is_not_known() -> None:
+    assert await room(gpu_pod("a"), nodes=[gpu_node(gpus=None)]) is None
+    assert await room(gpu_pod("a"), nodes=[gpu_node(gpus="many")]) is None
+    assert await room(gpu_pod("a"), nodes=[gpu_node()], accelerators=16) is None
+    silent = gpu_node() | {"status": gpu_node()["status"] | {"images": []}}
+    assert await room(gpu_pod("a"), nodes=[silent]) is None
+    assert await room(gpu_pod("a", gpus=8), nodes=[silent]) == 0
+    cluster, watch = watching(gpu_node())
+    await tick(watch, gpu_pod("a"))
+    assert watch.room("l4-spot", accelerators=2, like=None) is None
+    cluster.refused = True
+    await tick(watch, gpu_pod("a"))
+    assert watch.room("l4-spot", accelerators=2, like="a") is None

@@ -290,3 +290,108 @@ def test_what_starts_took_is_summed_up_by_what_was_there() -> None:
     )
     assert (warm.node, warm.count, warm.total_s) == (Warmth.WARM, 1, 80)
     assert measured.starts(memory, "l4-spot") == ()
+
+
+def kinds(*completed: tuple[float, StartParts], waiting: Sequence[tuple[float, Warmth]] = ()) -> leads.LeadBelief:
+    """Return the belief with a prior of 300 s after starts that took so long, and were so."""
+    memory = LeadMemory(
+        at=1e6,
+        starting={
+            f"r{number}": Waiting(pool="l4", age_s=age_s, is_scheduled=True, kind=kind)
+            for number, (age_s, kind) in enumerate(waiting)
+        },
+        starts={
+            "l4": tuple(
+                Start(at=float(number), from_s=lead_s - 5, until_s=lead_s + 5, parts=parts)
+                for number, (lead_s, parts) in enumerate(completed)
+            )
+        },
+    )
+    return leads.belief(memory, "l4", 300)
+
+
+def test_without_any_start_of_a_known_kind_all_starts_are_alike() -> None:
+    believed = kinds(*[(60.0, StartParts())] * 4)
+    assert believed.by_kind == {}
+    assert believed.of(Warmth.WARM) is believed.of(Warmth.COLD) is believed
+    assert believed.longest_s == believed.median_s
+
+
+def test_starts_onto_a_node_that_is_there_are_told_from_those_that_need_one() -> None:
+    believed = kinds(*[(380.0, COLD), (80.0, WARM)] * 3)
+    assert believed.of(Warmth.WARM).median_s == pytest.approx(80, rel=0.1)
+    assert believed.of(Warmth.COLD).median_s == pytest.approx(380, rel=0.1)
+    assert believed.of(Warmth.UNKNOWN) is believed
+    assert believed.longest_s == pytest.approx(380, rel=0.1)
+
+
+def test_before_any_warm_start_one_is_expected_sooner_and_with_more_doubt_than_cold_ones() -> None:
+    believed = kinds(*[(380.0, COLD)] * 6)
+    warm, cold = believed.of(Warmth.WARM), believed.of(Warmth.COLD)
+    assert 100 < warm.median_s < cold.median_s
+    assert warm.quantile_s(0.9) > cold.median_s
+    assert warm.quantile_s(0.9) - warm.quantile_s(0.1) > cold.quantile_s(0.9) - cold.quantile_s(0.1)
+
+
+def test_two_starts_of_a_kind_outweigh_many_of_the_other() -> None:
+    believed = kinds(*[(380.0, COLD)] * 20, (80.0, WARM), (85.0, WARM))
+    assert believed.of(Warmth.WARM).median_s == pytest.approx(82, rel=0.15)
+    assert believed.of(Warmth.COLD).median_s == pytest.approx(380, rel=0.05)
+
+
+def test_a_start_that_waits_tells_of_its_own_kind() -> None:
+    known = [(380.0, COLD), (80.0, WARM)] * 3
+    calm, late = kinds(*known), kinds(*known, waiting=[(200.0, Warmth.WARM), (200.0, Warmth.WARM)])
+    assert late.of(Warmth.WARM).median_s > 2 * calm.of(Warmth.WARM).median_s
+    assert late.of(Warmth.COLD).median_s == calm.of(Warmth.COLD).median_s
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(1, 5000), st.sampled_from([WARM, COLD, StartParts(), StartParts(node=Warmth.COLD)])),
+        max_size=12,
+    )
+)
+def test_whatever_was_seen_each_kinds_chances_are_a_distribution(completed: list[tuple[float, StartParts]]) -> None:
+    memory = LeadMemory(
+        starts={
+            "l4": tuple(
+                Start(at=float(number), from_s=0.9 * lead_s, until_s=lead_s, parts=parts)
+                for number, (lead_s, parts) in enumerate(completed)
+            )
+        }
+    )
+    believed = leads.belief(memory, "l4", 300)
+    for kind in Warmth:
+        found = believed.of(kind)
+        assert found.chances.sum() == pytest.approx(1)
+        assert (found.chances >= 0).all()
+        assert 0 < found.quantile_s(0.1) <= found.median_s <= found.quantile_s(0.9)
+        assert found.stuck_s == believed.stuck_s
+
+
+def test_the_kind_of_a_replica_that_waits_is_remembered() -> None:
+    half = dataclasses.replace(WARM, engine_s=None)
+    memory = seen(LeadMemory(), 1000, told("a", STARTING, 70, half), replica("b", STARTING, since_s=5))
+    assert [item.kind for item in memory.starting.values()] == [Warmth.WARM, Warmth.UNKNOWN]
+    plain = memory.to_plain()
+    assert plain["starting"] == {"a": ["l4", 70, True, "warm"], "b": ["l4", 5, True]}
+    assert starts.from_plain(json.loads(json.dumps(plain))) == memory
+    plain["starting"]["a"][3] = "tepid"
+    with pytest.raises(ValueError, match="'tepid' is not a valid Warmth"):
+        starts.from_plain(plain)
+
+
+@pytest.mark.parametrize(
+    ("node", "image", "kind"),
+    [
+        (Warmth.WARM, Warmth.WARM, Warmth.WARM),
+        (Warmth.WARM, Warmth.COLD, Warmth.COLD),
+        (Warmth.COLD, Warmth.WARM, Warmth.COLD),
+        (Warmth.COLD, Warmth.UNKNOWN, Warmth.COLD),
+        (Warmth.WARM, Warmth.UNKNOWN, Warmth.UNKNOWN),
+        (Warmth.UNKNOWN, Warmth.WARM, Warmth.UNKNOWN),
+    ],
+)
+def test_a_start_is_warm_when_nothing_has_to_come_first(node: Warmth, image: Warmth, kind: Warmth) -> None:
+    assert StartParts(node=node, image=image).kind is kind
