@@ -163,9 +163,9 @@ def pool_arguments(args: Mapping[str, Any], *, component: str, placed: tuple[str
     Raises:
         pulumi.RunError: with every problem.
     """
-    cluster, pool = args.get("cluster") or {}, args.get("pool") or {}
+    cluster, pool = (_whole_numbers(_mapping(args.get(name))) for name in ("cluster", "pool"))
     needed = placed if cluster.get("kind") == "eks" else ()
-    problems = pool_problems(_whole_numbers(cluster), "", _whole_numbers(pool))
+    problems = pool_problems(cluster, "", pool)
     problems += [Problem(path=name, message="is required and missing") for name in needed if name not in args]
     plain = _whole_numbers({key: value for key, value in args.items() if key not in placed})
     try:
@@ -222,6 +222,10 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _whole_numbers(value: Any) -> Any:

@@ -188,6 +188,15 @@ def test_a_pool_that_is_to_be_made_needs_to_know_where() -> None:
     ]
 
 
+def test_a_pool_that_is_no_mapping_is_named() -> None:
+    args: Any = {"pool": 5, "cluster": "eks"}
+    assert refused(lambda: tenbin.AcceleratorPool("l4", args)).splitlines() == [
+        "AcceleratorPool l4 has 2 problems:",
+        "  - cluster: 'eks' is not a mapping of keys to values",
+        "  - pool: 5 is not a mapping of keys to values",
+    ]
+
+
 def test_a_pool_on_an_existing_cluster_is_made_by_somebody_else() -> None:
     args: Any = {
         "pool": {"instance_type": "g6.8xlarge", "nodes": {"max": 3}, "efa": True},

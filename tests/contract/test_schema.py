@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import tenbin
-from support import component_package, golden, stacks
+from support import amazon, component_package, golden, stacks
 from support.registered import register
 
 EVIDENT = {
@@ -59,7 +59,16 @@ def test_every_field_that_is_not_self_evident_is_documented(schema: dict[str, An
             assert field in EVIDENT or definition.get("description"), f"{name}.{field}"
 
 
-def test_a_program_of_another_language_builds_what_a_python_program_builds() -> None:
-    args: Any = stacks.plain_stack()
+@pytest.mark.parametrize("cluster", ["existing", "eks"])
+def test_a_program_of_another_language_builds_what_a_python_program_builds(cluster: str) -> None:
+    configuration = stacks.plain_stack()
+    if cluster == "eks":
+        configuration["cluster"] = amazon.plain_cluster(
+            addons={"coredns": "v1.14.3-eksbuild.3"}, system_nodes={"nodes": {"min": 1, "max": 2}}
+        )
+        for pool in configuration["pools"].values():
+            pool["region"] = "eu-west-1"
+    args: Any = configuration
     found = register(lambda: tenbin.Platform("platform", args))
-    assert component_package.built_over_the_wire() == {item.key: item.inputs for item in found.resources}
+    built = component_package.built_over_the_wire(configuration)
+    assert built == {item.key: item.inputs for item in found.resources}

@@ -2,7 +2,7 @@
 
 Pulumi's provider server and Envoy's messages both define `google.rpc.Status`, so that one process cannot load both.
 
-    python -m support.component_package      prints what a `Platform` built over the wire registers, as JSON
+    python -m support.component_package JSON     prints what a `Platform` of these arguments registers over the wire
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 import grpc
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from support import registered, stacks
+from support import registered
 
 ROOT = pathlib.Path(__file__).parents[2]
-NAMES = {"pools", "services", "classes"}
+NAMES = {"addons", "pools", "services", "classes"}
 """Mappings whose keys are names and not fields."""
 
 
@@ -37,9 +37,9 @@ def schema() -> dict[str, Any]:
     return found
 
 
-def built_over_the_wire() -> dict[str, Any]:
+def built_over_the_wire(configuration: dict[str, Any]) -> dict[str, Any]:
     """Return the inputs by key of what a `Platform` registers whose arguments come from another language."""
-    command = [sys.executable, "-m", "support.component_package"]
+    command = [sys.executable, "-m", "support.component_package", json.dumps(configuration)]
     answer = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=True, timeout=120)
     found: dict[str, Any] = json.loads(answer.stdout)
     return found
@@ -66,7 +66,7 @@ def _main() -> None:
     from pulumi.provider.experimental.component import ComponentProvider  # noqa: PLC0415
 
     provider = ComponentProvider([tenbin.Platform], "tenbin", None, "0.0.0")
-    arguments = over_the_wire(stacks.plain_stack())
+    arguments = over_the_wire(json.loads(sys.argv[1]))
     found = registered.register(lambda: provider.construct("platform", "tenbin:index:Platform", arguments, None))
     print(json.dumps({item.key: item.inputs for item in found.resources}))  # noqa: T201 the answer
 

@@ -9,6 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 from tenbin_spec.stack import Stack, parse_stack
 
+from support import amazon
+
 PROFILE = "simulated-l4-llama-3.1-8b-fp8-tp1-vllm-0.23"
 
 _VALID: dict[str, Any] = {
@@ -112,4 +114,16 @@ def plain_stacks(draw: st.DrawFn) -> dict[str, Any]:
     pools = sorted(configuration["pools"])
     configuration["services"] = draw(st.dictionaries(names, services(pools), min_size=1, max_size=3))
     configuration["cost"] = {"hourly_usd": draw(money)}
+    if draw(st.booleans()):
+        zones = draw(st.sampled_from(["ab", "cba", "abcdef"]))
+        network = {"zones": [f"us-east-1{letter}" for letter in zones], "nat": draw(st.sampled_from(["zone", "none"]))}
+        configuration["cluster"] = amazon.plain_cluster(
+            network=network,
+            version=draw(st.sampled_from(["1.34", "1.35", "1.36"])),
+            deletion_protection=draw(st.booleans()),
+            public_cidrs=draw(st.sampled_from([[], ["203.0.113.0/24"]])),
+        )
+        for pool in configuration["pools"].values():
+            if pool["capacity_type"] == "reservation":
+                pool["capacity_reservation"] = "cr-0123456789abcdef0"
     return configuration
