@@ -128,6 +128,10 @@ class Project:
     def close(self) -> None:
         """Destroys what the stack made, and ends what is left running."""
         self.pulumi("destroy", "--yes", "--skip-preview", "--stack", "test")
+        self.end()
+
+    def end(self) -> None:
+        """Ends what is left running, for a project whose resources go with its folder."""
         for process in self.processes():
             with contextlib.suppress(psutil.Error):  # it may have ended
                 process.send_signal(signal.SIGKILL)

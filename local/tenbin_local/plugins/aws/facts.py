@@ -15,9 +15,6 @@ website/content/en/preview/upgrading/compatibility.md (August 2026).
 
 KUBERNETES_DEFAULT = "1.35"
 
-NVIDIA_AMI = "NVIDIA"
-NEURON_AMI = "NEURON"
-
 GATEWAY_SERVICES = ("s3", "dynamodb")
 """Services with gateway endpoints: docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html."""
 

@@ -49,14 +49,28 @@ def _hidden(kind: Kind, state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def insufficient_capacity(group: Values, identifier: str, region: str) -> str:
-    """How the official provider tells that a node group gets no instances, with EKS's own words."""
+def insufficient_capacity(group: Values, identifier: str, zone: str) -> str:
+    """How the official provider tells that a node group gets no instances, with EKS's own words.
+
+    Args:
+        group: outputs of the node group.
+        identifier: its id.
+        zone: where it asked.
+    """
     types = group.get("instanceTypes") or ["(of the launch template)"]
-    zone = f"{region}a"
+    scaling_group = group["resources"][0]["autoscalingGroups"][0]["name"]
+    if group["capacityType"] == "SPOT":
+        why = (
+            "Could not launch Spot Instances. UnfulfillableCapacity - Unable to fulfill capacity due to your request "
+            "configuration. Please adjust your request and try again. Launching EC2 instance failed."
+        )
+    else:
+        why = (
+            "Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have sufficient "
+            f"{types[0]} capacity in the Availability Zone you requested ({zone}). Our system will be working on "
+            "provisioning additional capacity. Launching EC2 instance failed."
+        )
     return (
         f"waiting for EKS Node Group ({identifier}) create: unexpected state 'CREATE_FAILED', wanted target 'ACTIVE'. "
-        f"last error: {group['resources'][0]['autoscalingGroups'][0]['name']}: AsgInstanceLaunchFailures: Could not "
-        f"launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have sufficient {types[0]} "
-        f"capacity in the Availability Zone you requested ({zone}). Our system will be working on provisioning "
-        "additional capacity. Launching EC2 instance failed."
+        f"last error: {scaling_group}: AsgInstanceLaunchFailures: {why}"
     )

@@ -12,8 +12,6 @@ from tenbin_local.plugins.aws.kind import Kind, Making, Values, canonical
 from tenbin_local.plugins.aws.rules import view
 from tenbin_local.plugins.aws.settings import Settings
 
-IMPORT_BY_ID = "only what this stand-in has made can be read"
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Found:
@@ -135,9 +133,15 @@ class Resources:
             name = str(record.outputs.get("nodeGroupName"))
             wanted = int(record.outputs["scalingConfig"]["desiredSize"])
             if wanted and self._faults.strikes(faults.CAPACITY, name):
-                reason = outputs.insufficient_capacity(record.outputs, record.identifier, record.region)
+                reason = self._without_capacity(record)
         status = {"status": "CREATE_FAILED" if reason else "ACTIVE"} if kind.token == kinds.NODE_GROUP else {}
         return dataclasses.replace(record, outputs={**record.outputs, **status}, broken=reason)
+
+    def _without_capacity(self, record: account.Record) -> str:
+        first = str(record.outputs["subnetIds"][0])
+        subnet = self._account.find(kinds.SUBNET, record.region, first)
+        zone = str(subnet.outputs["availabilityZone"]) if subnet is not None else f"{record.region}a"
+        return outputs.insufficient_capacity(record.outputs, record.identifier, zone)
 
     def _seed(self, kind: Kind, urn: str, plain: Values) -> str:
         """A text that is another one for each resource that this URN stands for over time, and always the same."""

@@ -20,4 +20,4 @@ def project(tmp_path: pathlib.Path) -> Iterator[projects.Project]:
     done = made.pulumi("stack", "init", "test")
     assert done.code == 0, done.output
     yield made
-    made.close()
+    made.end()

@@ -63,7 +63,6 @@ def test_what_the_stack_puts_into_kubernetes_is_applied(api: Any, tmp_path: path
         assert project.preview()["changeSummary"] == {"create": 8}
         project.up()
         assert api.get("/api/v1/namespaces/default/configmaps/backed")["data"] == {"value": "one"}
-        project.up("--expect-no-changes")
     finally:
         project.close()
     assert not api.exists("/api/v1/namespaces/default/configmaps/backed")

@@ -26,11 +26,20 @@ def test_a_node_group_without_capacity_fails_and_is_waited_for_again(tmp_path: p
         "target 'ACTIVE'. last error: eks-nodes-"
     )
     assert "InsufficientInstanceCapacity - We currently do not have sufficient g6e.xlarge capacity in the " in message
+    assert "the Availability Zone you requested (eu-west-1a)" in message
     assert state["status"] == "CREATE_FAILED"
     again = {"identifier": caught.value.identifier, "old_state": state, "marked": made.inputs["nodes"]}
     with pytest.raises(outcomes.PartlyDoneError):
         made.resources.update(made.urn("nodes"), **again, preview=False)
     assert made.resources.update(made.urn("nodes"), **again, preview=False)["status"] == "ACTIVE"
+
+
+def test_spot_capacity_is_told_in_other_words(tmp_path: pathlib.Path) -> None:
+    made = account(tmp_path, "insufficient-capacity:*")
+    made.build("template")
+    spot = {**aws_account.inputs_of("nodes"), "capacityType": "SPOT"}
+    with pytest.raises(outcomes.PartlyDoneError, match="UnfulfillableCapacity - Unable to fulfill capacity"):
+        made.make("nodes", aws_account.token_of("nodes"), spot)
 
 
 def test_an_empty_node_group_needs_no_capacity(tmp_path: pathlib.Path) -> None:

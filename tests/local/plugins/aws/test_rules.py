@@ -82,3 +82,10 @@ def test_sizes_have_limits() -> None:
     assert aws_rules.judge("trust-policy-names-who-is-trusted", case) == [
         "assumeRolePolicy: LimitExceeded: 2185 characters without white space; 2048 are allowed"
     ]
+    tags = {"k" * 129: "a", "b": "v" * 257, **{str(index): "x" for index in range(49)}}
+    case = {"token": "aws:ec2/vpc:Vpc", "given": {"tags": tags}}
+    assert aws_rules.judge("tags-are-fifty-and-not-of-aws", case) == [
+        "tags: 51 given; 50 are allowed",
+        f'tags["{"k" * 129}"]: keys have 128 characters at most, values 256',
+        'tags["b"]: keys have 128 characters at most, values 256',
+    ]

@@ -107,22 +107,17 @@ def test_a_stack_is_made_changed_replaced_and_destroyed(project: projects.Projec
     assert first["issuer"].startswith("https://oidc.eks.eu-west-1.amazonaws.com/id/")
     assert first["group"].startswith("arn:aws:eks:eu-west-1:123456789012:nodegroup/inference/gpu-")
     assert first["vpc"].startswith("vpc-0")
-    project.up("--expect-no-changes")
-
-    assert _steps(project, {"MOST": "8"}) == {"gpu": ("update", ["scalingConfig.maxSize"])}
-    project.up(env={"MOST": "8"})
     env = {"MOST": "8", "HOPS": "2"}
     assert _steps(project, env) == {
         "template": ("update", ["metadataOptions.httpPutResponseHopLimit"]),
-        "gpu": ("update", ["launchTemplate.version"]),
+        "gpu": ("update", ["launchTemplate.version", "scalingConfig.maxSize"]),
     }
     project.up(env=env)
     env = {**env, "TYPES": "g6e.4xlarge"}
     assert _steps(project, env) == {"gpu": ("replace", ["instanceTypes[0]", "instanceTypes[1]"])}
     project.up(env=env)
     assert _outputs(project)["group"] != first["group"]
-    project.pulumi("refresh", "--yes", "--skip-preview", "--stack", "test")
-    project.up("--expect-no-changes", env=env)
+    project.up("--expect-no-changes", "--refresh", env=env)
 
     assert project.pulumi("destroy", "--yes", "--skip-preview", "--stack", "test").code == 0
     assert not list((tmp_path / "account").rglob("*.json"))
@@ -159,6 +154,37 @@ def test_what_is_not_there_is_told_as_aws_does(project: projects.Project) -> Non
     assert project.pulumi("preview", "--stack", "test").code == 0
     refused = project.pulumi("up", "--yes", "--skip-preview", "--stack", "test")
     assert "api error InvalidVpcID.NotFound: The vpc ID 'vpc-1' does not exist" in refused.output
+
+
+GROUP = """
+node = aws.iam.Role("node", assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "sts:AssumeRole",
+     "Principal": {"Service": ["ec2.amazonaws.com", "eks.amazonaws.com"]}}
+]}))
+network = aws.ec2.Vpc("network", cidr_block="10.0.0.0/16")
+subnets = [
+    aws.ec2.Subnet(zone, vpc_id=network.id, cidr_block=f"10.0.{index * 16}.0/20", availability_zone=f"eu-west-1{zone}")
+    for index, zone in enumerate("ab")
+]
+ids = [one.id for one in subnets]
+cluster = aws.eks.Cluster("cluster", role_arn=node.arn, vpc_config={"subnet_ids": ids})
+group = aws.eks.NodeGroup(
+    "gpu", cluster_name=cluster.name, node_role_arn=node.arn, subnet_ids=ids, ami_type="AL2023_x86_64_NVIDIA",
+    instance_types=["g6e.xlarge"], scaling_config={"min_size": 0, "desired_size": 1, "max_size": 4},
+)
+pulumi.export("status", group.status)
+"""
+
+
+def test_capacity_that_is_missing_fails_an_update_and_not_the_next(project: projects.Project) -> None:
+    project.program(GROUP)
+    env = {"TENBIN_AWS_FAULTS": "insufficient-capacity:gpu-*:1"}
+    failed = project.pulumi("up", "--yes", "--skip-preview", "--stack", "test", env=env)
+    assert failed.code != 0
+    assert "unexpected state 'CREATE_FAILED', wanted target 'ACTIVE'" in failed.output
+    assert project.resources()["gpu"]["outputs"]["status"] == "CREATE_FAILED"
+    project.up(env=env)
+    assert _outputs(project) == {"status": "ACTIVE"}
 
 
 def test_an_unknown_resource_type_is_refused_by_name(project: projects.Project) -> None:

@@ -18,6 +18,7 @@ from tenbin_local.plugins.aws.kinds import (
 )
 
 NODE_GROUP = tokens.NODE_GROUP
+SUBNET = tokens.SUBNET
 
 _MODULES = (
     network,

@@ -16,19 +16,11 @@ from tenbin_local.plugins.aws.rules import (
     network,
     node_groups,
     storage,
+    tags,
 )
 from tenbin_local.plugins.aws.rules.view import Rule, View
 
-_MODULES = (
-    clusters,
-    cost,
-    documents,
-    events,
-    launch_templates,
-    network,
-    node_groups,
-    storage,
-)
+_MODULES = (clusters, cost, documents, events, launch_templates, network, node_groups, storage, tags)
 
 ALL: dict[str, Rule] = {rule.name: rule for module in _MODULES for rule in module.RULES}
 """By name."""
