@@ -43,7 +43,7 @@ def judge(name: str, case: Mapping[str, Any]) -> list[str]:
         find=find,
         others=lambda kind: [{"id": key, **outputs} for key, outputs in there.get(kind, {}).items()],
     )
-    return [f"{problem.path or 'resource'}: {problem.reason}" for problem in rule.check(view)]
+    return [f"{problem.path or 'resource'}: {problem.reason}" for problem in rules.judged(rule, view)]
 
 
 def _known(value: Any) -> Any:

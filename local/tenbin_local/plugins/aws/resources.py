@@ -51,7 +51,8 @@ class Resources:
                 seed = self._seed(kind, urn, inputs)
                 inputs = naming.assign(inputs, kind.name, urn.split("::", 3)[-1], seed=seed, proposed=proposed)
         plain = properties.reveal({key: value for key, value in inputs.items() if key != naming.DEFAULTS})
-        return inputs, self._refused(kind, urn, _plain(old), plain)
+        hidden = {key for key, value in inputs.items() if properties.has_secret(value)}
+        return inputs, [_discreet(problem, hidden) for problem in self._refused(kind, urn, _plain(old), plain)]
 
     def _refused(self, kind: Kind, urn: str, old: Values, plain: Values) -> list[problems.Problem]:
         found = requests.unclaimed(kind, plain)
@@ -315,6 +316,13 @@ class Resources:
         tags = plain.get("tags") or {}
         together = tags if tags is properties.UNKNOWN else {**self._settings.default_tags, **tags}
         return {**plain, "tagsAll": together}
+
+
+def _discreet(problem: problems.Problem, hidden: set[str]) -> problems.Problem:
+    """The problem without its reason where that may show a secret."""
+    if re.split(r"[.\[]", problem.path)[0] not in hidden:
+        return problem
+    return problems.Problem(problem.path, "AWS would refuse the value; it is secret, so the reason is not shown")
 
 
 def _refuse(doing: str, operation: str, code: str, message: str, status: int = 400) -> NoReturn:

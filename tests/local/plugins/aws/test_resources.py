@@ -244,6 +244,12 @@ def test_secrets_stay_secret(account: Account) -> None:
     assert state["userData"] == inputs["userData"]
 
 
+def test_a_refused_secret_is_not_shown(account: Account) -> None:
+    inputs = {"name": "t", "userData": properties.Secret("#!hidden")}
+    [problem] = account.check("template", "ec2/launchTemplate:LaunchTemplate", inputs)
+    assert problem == "userData: AWS would refuse the value; it is secret, so the reason is not shown"
+
+
 def test_default_tags_are_on_everything_that_carries_tags(tmp_path: pathlib.Path) -> None:
     account = Account(tmp_path)
     chosen = {"owner": "ml", "Name": "default"}

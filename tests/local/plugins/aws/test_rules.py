@@ -74,6 +74,20 @@ def test_what_is_not_known_yet_is_no_problem(name: str, case: dict[str, Any]) ->
             assert aws_rules.judge(name, {**case, "given": given}) == [], given
 
 
+@pytest.mark.parametrize("wrong", ["text", 7, True, [], ["text"], {}, {"a": "b"}, [{"a": ["b"]}]], ids=str)
+def test_a_value_of_another_type_is_a_problem_and_no_crash(wrong: Any) -> None:
+    for name, sides in CASES.items():
+        for case in sides["allowed"]:
+            for key in case["given"]:
+                changed = {**case, "given": {**case["given"], key: wrong}}
+                assert all(isinstance(one, str) for one in aws_rules.judge(name, changed))
+
+
+def test_numbers_may_be_texts() -> None:
+    sizes = {"minSize": "2", "desiredSize": "10", "maxSize": "20"}
+    assert aws_rules.judge("sizes-are-in-order", {"given": {"scalingConfig": sizes}}) == []
+
+
 def test_sizes_have_limits() -> None:
     data = aws_rules.judge("user-data-is-base64", {"given": {"userData": "QUFB" * 5500}})
     assert data == ["userData: 16500 bytes; User data is limited to 16384 bytes"]

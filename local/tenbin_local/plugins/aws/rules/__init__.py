@@ -28,4 +28,12 @@ ALL: dict[str, Rule] = {rule.name: rule for module in _MODULES for rule in modul
 
 def broken(token: str, view: View) -> Iterable[Problem]:
     """What the rules say against a resource of a type."""
-    return [problem for rule in ALL.values() if token in rule.tokens for problem in rule.check(view)]
+    return [problem for rule in ALL.values() if token in rule.tokens for problem in judged(rule, view)]
+
+
+def judged(rule: Rule, view: View) -> list[Problem]:
+    """What one rule says."""
+    try:
+        return list(rule.check(view))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return [Problem("", f"cannot be judged by {rule.name}: an input has another type than AWS expects ({error})")]

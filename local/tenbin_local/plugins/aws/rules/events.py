@@ -28,8 +28,8 @@ _RANGES = {
 @_TABLE.rule("queue-attributes-are-in-range", tokens.QUEUE, source=f"{_SQS}/APIReference/API_SetQueueAttributes.html")
 def _attributes(view: View) -> Iterator[Problem]:
     for path, (least, most) in _RANGES.items():
-        value = view.known(path)
-        if isinstance(value, int | float) and not least <= value <= most:
+        value = view.number(path)
+        if value is not None and not least <= value <= most:
             yield Problem(path, f"{value} is not allowed; {least} to {most} are")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tenbin_local.plugins.aws import facts
 from tenbin_local.plugins.aws.kinds import tokens
 from tenbin_local.plugins.aws.problems import Problem
-from tenbin_local.plugins.aws.rules.view import Table, View
+from tenbin_local.plugins.aws.rules.view import Table, View, number
 
 _TABLE = Table()
 _EC2 = "docs.aws.amazon.com/AWSEC2/latest"
@@ -110,7 +110,7 @@ def _user_data(view: View) -> Iterator[Problem]:
     source=f"{_EC2}/APIReference/API_LaunchTemplateInstanceMetadataOptionsRequest.html",
 )
 def _hops(view: View) -> Iterator[Problem]:
-    hops = view.known("metadataOptions.httpPutResponseHopLimit")
+    hops = view.number("metadataOptions.httpPutResponseHopLimit")
     if hops is not None and not 1 <= hops <= 64:
         yield Problem("metadataOptions.httpPutResponseHopLimit", f"{hops} is not allowed; 1 to 64 are")
 
@@ -123,19 +123,20 @@ def _hops(view: View) -> Iterator[Problem]:
 def _volumes(view: View) -> Iterator[Problem]:
     for index, mapping in enumerate(view.known("blockDeviceMappings") or []):
         ebs, place = mapping.get("ebs") or {}, f"blockDeviceMappings[{index}].ebs"
-        kind, size = ebs.get("volumeType", "gp2"), ebs.get("volumeSize")
-        if ebs.get("throughput") is not None and kind != "gp3":
+        kind, size = ebs.get("volumeType", "gp2"), number(ebs.get("volumeSize"))
+        throughput, iops = number(ebs.get("throughput")), number(ebs.get("iops"))
+        if throughput is not None and kind != "gp3":
             yield Problem(
                 f"{place}.throughput", f"The parameter throughput is not supported for {kind} volumes; it is for gp3"
             )
-        elif ebs.get("throughput") is not None and not 125 <= ebs["throughput"] <= 2000:
-            yield Problem(f"{place}.throughput", f"{ebs['throughput']} is not allowed; 125 to 2000 are")
-        if ebs.get("iops") is not None and kind not in ("gp3", "io1", "io2"):
+        elif throughput is not None and not 125 <= throughput <= 2000:
+            yield Problem(f"{place}.throughput", f"{throughput} is not allowed; 125 to 2000 are")
+        if iops is not None and kind not in ("gp3", "io1", "io2"):
             yield Problem(
                 f"{place}.iops", f"The parameter iops is not supported for {kind} volumes; it is for gp3, io1 and io2"
             )
-        elif ebs.get("iops") is not None and kind == "gp3" and not 3000 <= ebs["iops"] <= 80000:
-            yield Problem(f"{place}.iops", f"{ebs['iops']} is not allowed for gp3; 3000 to 80000 are")
+        elif iops is not None and kind == "gp3" and not 3000 <= iops <= 80000:
+            yield Problem(f"{place}.iops", f"{iops} is not allowed for gp3; 3000 to 80000 are")
         if size is not None and not 1 <= size <= 65536:
             yield Problem(f"{place}.volumeSize", f"{size} is not allowed; 1 to 65536 GiB are")
         if ebs.get("kmsKeyId") and str(ebs.get("encrypted")).lower() != "true":
@@ -188,7 +189,7 @@ def _placement(view: View) -> Iterator[Problem]:
     for path, needed in (("partitionCount", "partition"), ("spreadLevel", "spread")):
         if view.has(path) and strategy not in (None, needed):
             yield Problem(path, f"not allowed with strategy {strategy}; it is with {needed}")
-    count = view.known("partitionCount")
+    count = view.number("partitionCount")
     if count is not None and not 1 <= count <= 7:
         yield Problem("partitionCount", f"{count} is not allowed; 1 to 7 are")
 

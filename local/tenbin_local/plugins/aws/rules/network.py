@@ -9,7 +9,7 @@ from tenbin_local.plugins.aws import facts
 from tenbin_local.plugins.aws.kinds import network as described
 from tenbin_local.plugins.aws.kinds import tokens
 from tenbin_local.plugins.aws.problems import Problem
-from tenbin_local.plugins.aws.rules.view import Table, View
+from tenbin_local.plugins.aws.rules.view import Table, View, number
 
 _TABLE = Table()
 _VPC_GUIDE = "docs.aws.amazon.com/vpc/latest/userguide"
@@ -38,8 +38,8 @@ _LOGGED = ("vpcId", "subnetId", "eniId", "transitGatewayId", "transitGatewayAtta
 def cidr(text: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """A network, None where the text is none or has bits set behind its prefix."""
     try:
-        return ipaddress.ip_network(text)
-    except (ValueError, TypeError):
+        return ipaddress.ip_network(text) if isinstance(text, str) else None
+    except ValueError:
         return None
 
 
@@ -259,15 +259,15 @@ def _group_text(view: View) -> Iterator[Problem]:
 
 
 def _ports(place: str, given: Any, protocol_key: str) -> Iterator[Problem]:
-    protocol, first, last = str(given.get(protocol_key)), given.get("fromPort"), given.get("toPort")
+    protocol, first, last = str(given.get(protocol_key)), number(given.get("fromPort")), number(given.get("toPort"))
     if protocol in ("-1", "all"):
         if any(port not in (None, 0, -1) for port in (first, last)):
             yield Problem(place, f"ports {first} to {last} with all protocols: ports are 0, or left out")
         return
-    if protocol in ("tcp", "udp", "6", "17") and isinstance(first, int) and isinstance(last, int):
+    if protocol in ("tcp", "udp", "6", "17") and first is not None and last is not None:
         if not 0 <= first <= last <= 65535:
             yield Problem(place, f"Invalid TCP/UDP port range ({first}:{last})")
-    elif protocol in ("tcp", "udp", "6", "17") and (first is None or last is None):
+    elif protocol in ("tcp", "udp", "6", "17") and None in (given.get("fromPort"), given.get("toPort")):
         yield Problem(place, f"fromPort and toPort are required for {protocol}")
 
 

@@ -215,8 +215,8 @@ def _image(view: View) -> Iterator[Problem]:
     source="docs.aws.amazon.com/eks/latest/APIReference/API_NodegroupScalingConfig.html",
 )
 def _sizes(view: View) -> Iterator[Problem]:
-    least, wanted, most = (view.known(f"scalingConfig.{key}") for key in ("minSize", "desiredSize", "maxSize"))
-    if None in (least, wanted, most):
+    least, wanted, most = (view.number(f"scalingConfig.{key}") for key in ("minSize", "desiredSize", "maxSize"))
+    if least is None or wanted is None or most is None:
         return
     if least > wanted:
         yield Problem("scalingConfig", f"Minimum capacity {least} can't be greater than desired size {wanted}")

@@ -30,7 +30,7 @@ def _alias(view: View) -> Iterator[Problem]:
     source="docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html",
 )
 def _window(view: View) -> Iterator[Problem]:
-    days = view.known("deletionWindowInDays")
+    days = view.number("deletionWindowInDays")
     if days is not None and not 7 <= days <= 30:
         yield Problem("deletionWindowInDays", f"{days} is not allowed; 7 to 30 are")
 
@@ -52,7 +52,7 @@ def _rotation(view: View) -> Iterator[Problem]:
     source="docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html",
 )
 def _retention(view: View) -> Iterator[Problem]:
-    days = view.known("retentionInDays")
+    days = view.number("retentionInDays")
     if days is not None and days not in facts.LOG_RETENTION_DAYS:
         allowed = ", ".join(map(str, facts.LOG_RETENTION_DAYS))
         yield Problem("retentionInDays", f"{days} is not allowed; allowed are {allowed}")

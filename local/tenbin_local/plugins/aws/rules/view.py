@@ -1,12 +1,20 @@
 """What a rule sees, and what a rule is."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tenbin_local.plugins import properties
 from tenbin_local.plugins.aws.kind import Finder, Values
 from tenbin_local.plugins.aws.problems import Problem
+
+
+def number(value: Any) -> int | float | None:
+    """A number, or a text that is one as the official provider reads it; None for all else."""
+    if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
+        return float(value) if "." in value else int(value)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +40,10 @@ class View:
                 return None
             value = value[step]
         return None if properties.has_unknown(value) else value
+
+    def number(self, path: str) -> int | float | None:
+        """The number at a path, None where there is none or it is not known yet."""
+        return number(self.known(path))
 
     def has(self, path: str) -> bool:
         """Whether the program gives something at a path, known or not; an empty list is nothing."""
