@@ -11,6 +11,7 @@
 from tenbin.accelerator_pool import AcceleratorPool, AcceleratorPoolArgs
 from tenbin.accelerator_support import AcceleratorSupport, AcceleratorSupportArgs
 from tenbin.cluster import Cluster, ClusterArgs
+from tenbin.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
 from tenbin.gateway import Gateway, GatewayArgs
 from tenbin.model_service import ModelService, ModelServiceArgs
 from tenbin.network import Network, NetworkArgs
@@ -27,6 +28,8 @@ __all__ = [
     "AcceleratorSupportArgs",
     "Cluster",
     "ClusterArgs",
+    "ClusterAutoscaler",
+    "ClusterAutoscalerArgs",
     "Gateway",
     "GatewayArgs",
     "ModelService",

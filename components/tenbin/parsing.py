@@ -47,6 +47,13 @@ class ClusterArguments(Frozen):
     cluster: EksCluster
 
 
+class AutoscalerArguments(Frozen):
+    """Plain arguments of `ClusterAutoscaler`."""
+
+    cluster: EksCluster
+    image: Image | None = None
+
+
 class NetworkArguments(Frozen):
     """Plain arguments of `Network`."""
 

@@ -20,6 +20,7 @@ from tenbin._layout import namespace as namespace_layout
 from tenbin.accelerator_pool import AcceleratorPool, AcceleratorPoolArgs
 from tenbin.accelerator_support import AcceleratorSupport
 from tenbin.cluster import Cluster
+from tenbin.cluster_autoscaler import ClusterAutoscaler
 from tenbin.gateway import Gateway
 from tenbin.model_service import ModelService
 from tenbin.network import Network, NetworkArgs
@@ -199,7 +200,13 @@ class _Parts:
             given = cast("AcceleratorPoolArgs", {"name": key, "pool": pool, **self._ground.pools})
             AcceleratorPool(f"{self._name}-{key}", given, self._ground.after(self._opts))
         if self._stack.cluster.kind == "eks" and not self._stack.cluster.auto_mode:
-            AcceleratorSupport(f"{self._name}-accelerators", {"pools": self._args["pools"]}, self._opts)
+            after = self._ground.after(self._opts)
+            AcceleratorSupport(f"{self._name}-accelerators", {"pools": self._args["pools"]}, after)
+            ClusterAutoscaler(
+                f"{self._name}-autoscaler",
+                {"cluster": self._args["cluster"], "cluster_name": self._ground.pools["cluster_name"]},
+                after,
+            )
 
     def planner(self, text: str) -> Planner:
         """Build the planner with its wire document."""

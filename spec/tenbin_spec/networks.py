@@ -18,7 +18,10 @@ Region = Annotated[str, Text(_REGION, "a region of AWS outside China", "us-east-
 Zone = Annotated[str, Text(f"{_REGION}[a-z]", "an availability zone of AWS outside China", "us-east-1a")]
 """An availability zone of AWS; local zones are none, since control planes do not span them."""
 
-EVERY_SERVICE = ("ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "logs", "sts", "ssm", "ssmmessages", "ec2messages")
+EVERY_SERVICE = (
+    *("autoscaling", "ec2", "ec2messages", "ecr.api", "ecr.dkr", "eks", "eks-auth"),
+    *("logs", "ssm", "ssmmessages", "sts"),
+)
 """Services that nodes of a private cluster call: images, tokens, logs, the cluster itself and Session Manager."""
 _SERVICES_WITHOUT_NAT = ("ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "sts")
 """Without these a node that has no way out never joins, or never pulls an image (EKS user guide, private clusters)."""

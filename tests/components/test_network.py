@@ -100,7 +100,7 @@ def test_services_are_reached_by_https_from_the_vpc_and_from_nowhere_else() -> N
     interface = [
         item for item in of_kind(found, "VpcEndpoint").values() if item.inputs["vpcEndpointType"] == "Interface"
     ]
-    assert len(interface) == 10
+    assert len(interface) == 11
     for item in interface:
         assert item.inputs["privateDnsEnabled"] is True
         assert item.inputs["securityGroupIds"] == ["net-endpoints-id"]

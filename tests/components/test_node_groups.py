@@ -169,7 +169,7 @@ def test_placement_is_a_choice_of_its_own() -> None:
 
 def test_nodes_carry_label_and_taints_that_the_pods_of_the_pool_select_and_tolerate() -> None:
     bond, found = contract_layout.contract_of("fast"), group(pools.pool("g6.xlarge"))
-    assert found["labels"] == bond.node_selector
+    assert found["labels"] == {**bond.node_selector, "k8s.amazonaws.com/accelerator": "l4"}
     effects = {"NO_SCHEDULE": "NoSchedule"}
     for taint in found["taints"]:
         [toleration] = [item for item in bond.tolerations if item["key"] == taint["key"]]

@@ -35,13 +35,14 @@ def _registered(text: str, preview: bool) -> Registrations:
 AUTO: dict[str, Any] = {"cluster": {"auto_mode": True}, "pool": {"backend": "karpenter"}}
 
 
-def test_managed_groups_come_with_a_device_plugin() -> None:
+def test_managed_groups_come_with_a_device_plugin_and_an_autoscaler() -> None:
     tree = platform().tree()
     assert tree["Platform::platform"] == [
         "AcceleratorPool::platform-l4",
         "AcceleratorPool::platform-l4-spot",
         "AcceleratorSupport::platform-accelerators",
         "Cluster::platform-cluster",
+        "ClusterAutoscaler::platform-autoscaler",
         "Gateway::platform-gateway",
         "ModelService::platform-chat",
         "Namespace::platform",
@@ -59,6 +60,7 @@ def test_managed_groups_come_with_a_device_plugin() -> None:
 def test_auto_mode_comes_with_its_own_and_a_second_device_plugin_would_be_a_mistake() -> None:
     tree = platform(**AUTO).tree()
     assert "AcceleratorSupport::platform-accelerators" not in tree["Platform::platform"]
+    assert "ClusterAutoscaler::platform-autoscaler" not in tree["Platform::platform"]
     assert tree["AcceleratorPool::platform-l4"] == ["NodeClass::platform-l4-class", "NodePool::platform-l4"]
 
 

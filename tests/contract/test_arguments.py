@@ -51,6 +51,7 @@ PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (shapes.WorkloadConfig, workload.Workload),
     (tenbin.AcceleratorPoolArgs, parsing.PoolArguments),
     (tenbin.AcceleratorSupportArgs, parsing.SupportArguments),
+    (tenbin.ClusterAutoscalerArgs, parsing.AutoscalerArguments),
     (tenbin.ClusterArgs, parsing.ClusterArguments),
     (tenbin.GatewayArgs, parsing.GatewayArguments),
     (tenbin.ModelServiceArgs, parsing.ServiceArguments),

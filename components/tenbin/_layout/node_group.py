@@ -8,7 +8,7 @@ from tenbin_spec import catalogue, images
 from tenbin_spec.pools import CapacityType, LocalStorage, Pool
 
 from tenbin._layout import efa, launch_templates
-from tenbin._layout.manifests import Json, Placed
+from tenbin._layout.manifests import Json, Placed, label_value
 from tenbin._layout.pool import contract_of
 from tenbin._layout.tags import Tags
 
@@ -20,6 +20,8 @@ _CAPACITY_TYPES = {
     CapacityType.CAPACITY_BLOCK: "CAPACITY_BLOCK",
 }
 _EFFECTS = {"NoSchedule": "NO_SCHEDULE", "NoExecute": "NO_EXECUTE", "PreferNoSchedule": "PREFER_NO_SCHEDULE"}
+ACCELERATOR_LABEL = "k8s.amazonaws.com/accelerator"
+"""By which the cluster autoscaler waits for a new node's accelerators, and counts how busy they are."""
 _FULL = (CapacityType.RESERVATION, CapacityType.CAPACITY_BLOCK)
 
 
@@ -60,6 +62,7 @@ def group(pool: Pool, *, name: str, version: str) -> Json:
         version: of Kubernetes.
     """
     image = images.image_type(pool.instance_type)
+    accelerator = catalogue.instances()[pool.instance_type].accelerator
     is_block = pool.capacity_type is CapacityType.CAPACITY_BLOCK
     # The template names the type of a block, and a group that named it too would be refused.
     types = {} if is_block else {"instance_types": [pool.instance_type]}
@@ -67,7 +70,7 @@ def group(pool: Pool, *, name: str, version: str) -> Json:
         "ami_type": None if image is None else str(image),
         "capacity_type": _CAPACITY_TYPES[pool.capacity_type],
         **types,
-        "labels": contract_of(name).labels,
+        "labels": {**contract_of(name).labels, ACCELERATOR_LABEL: label_value(accelerator.lower())},
         "taints": [{**taint, "effect": _EFFECTS[taint["effect"]]} for taint in contract_of(name).taints],
         "scaling_config": {"min_size": pool.nodes.min, "max_size": pool.nodes.max, "desired_size": pool.nodes.min},
         # Where all that was bought is in use, a new node only starts when an old one is gone.
