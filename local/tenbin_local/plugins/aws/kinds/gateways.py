@@ -167,7 +167,8 @@ KINDS = (
         identity=lambda making: making.ec2_id("vpce"),
         outputs=_endpoint,
         defaults={"vpcEndpointType": "Gateway", "privateDnsEnabled": False},
-        replaces="serviceName serviceRegion vpcEndpointType vpcId",
+        replaces="dnsOptions.privateDnsPreference dnsOptions.privateDnsSpecifiedDomains resourceConfigurationArn "
+        "serviceName serviceNetworkArn serviceRegion vpcEndpointType vpcId",
         unordered="routeTableIds securityGroupIds subnetIds subnetConfigurations",
         documents="policy",
         references=(

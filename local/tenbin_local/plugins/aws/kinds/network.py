@@ -150,8 +150,8 @@ KINDS = (
             "enableResourceNameDnsAaaaRecordOnLaunch": False,
             "ipv6Native": False,
         },
-        replaces="availabilityZone availabilityZoneId cidrBlock ipv4IpamPoolId ipv4NetmaskLength ipv6Native "
-        "outpostArn vpcId",
+        replaces="availabilityZone availabilityZoneId cidrBlock ipv4IpamPoolId ipv4NetmaskLength ipv6IpamPoolId "
+        "ipv6Native ipv6NetmaskLength outpostArn vpcId",
         references=(references.vpc(),),
         in_use=("DependencyViolation", "The subnet '{value}' has dependencies and cannot be deleted."),
         delete="ec2.DeleteSubnet",
