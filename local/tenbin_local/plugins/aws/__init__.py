@@ -10,7 +10,6 @@ from the official provider:
 - A refusal comes in a preview already wherever the values are known, with the property's path.
 - Ids, ARNs and times follow from the URN, so that the same program gives the same state.
 - Only requests that create are checked; an update is checked as if the resource were created anew.
-- An input that a program takes away counts as changed, also where the official provider would keep what AWS has.
 - Faults are asked for with TENBIN_AWS_FAULTS: see `faults`.
 
 Reading order: `kind` (how a resource type is described), `requests`, `models`, `rules`, `resources` (what each

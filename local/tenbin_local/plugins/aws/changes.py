@@ -17,9 +17,10 @@ def compare(
 ) -> differences.Differences:
     """The differences between the inputs of a resource as it is and new ones, without secret marks.
 
-    Inputs that say what AWS would assume anyway are no difference, nor are the order of what has none and the spelling
-    of documents.
+    Inputs that say what AWS would assume anyway are no difference, nor are the order of what has none, the spelling of
+    documents, and the absence of what AWS keeps.
     """
+    old = {key: value for key, value in old.items() if key in new or key not in kind.paths("kept")}
     before, after = merged(kind.defaults, _stripped(old)), merged(kind.defaults, _stripped(new))
     replacing = [tuple(path.split(".")) for path in kind.paths("replaces")]
     removing = [tuple(path.split(".")) for path in kind.paths("removal_replaces")]

@@ -134,6 +134,8 @@ class Kind:
     documents: str = ""
     """Paths of JSON documents, compared by what they say."""
     defaults: Values = dataclasses.field(default_factory=dict)
+    kept: str = ""
+    """Inputs that AWS gives a value of its own where the program has none, and that keep it; space-separated."""
     computed: str = ""
     """Paths within inputs that AWS fills in, unknown in the preview of a creation; space-separated."""
     changing: str = ""

@@ -30,13 +30,19 @@ def foretold(kind: Kind, inputs: Values) -> dict[str, Any]:
 
 def foretold_update(kind: Kind, old: Values, inputs: Values) -> dict[str, Any]:
     """What a preview knows of the state of a changed resource."""
-    known = {**old, **changes.merged(kind.defaults, inputs)}
+    known = {**old, **changes.merged(kind.defaults, with_kept(kind, old, inputs))}
     for path in kind.paths("computed"):
         head, _, below = path.partition(".")
         part, before = known.get(head), old.get(head)
         if below and isinstance(part, Mapping) and isinstance(before, Mapping) and below in before:
             known[head] = {below: before[below], **part}
     return {**known, **dict.fromkeys(kind.paths("changing"), properties.UNKNOWN)}
+
+
+def with_kept(kind: Kind, old: Values, inputs: Values) -> dict[str, Any]:
+    """The inputs, with what AWS keeps of a resource's state where the program says nothing."""
+    kept = {key: old[key] for key in kind.paths("kept") if key not in inputs and old.get(key) not in (None, "")}
+    return {**kept, **inputs}
 
 
 def _hidden(kind: Kind, state: dict[str, Any]) -> dict[str, Any]:

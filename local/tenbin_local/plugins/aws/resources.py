@@ -244,9 +244,10 @@ class Resources:
             )
         with self._lock:
             self._need_references(kind, plain)
-            making = self._making(kind, plain, record.seed)
+            settled = outputs.with_kept(kind, record.outputs, plain)
+            making = self._making(kind, settled, record.seed)
             making = dataclasses.replace(making, identifier=identifier, previous=record.outputs)
-            made = outputs.of(kind, making, self._tagged(kind, plain))
+            made = outputs.of(kind, making, self._tagged(kind, settled))
             record = dataclasses.replace(record, inputs=dict(plain), outputs=made, unseen=0)
             record = self._with_capacity(kind, record)
             self._account.put(record)

@@ -61,6 +61,20 @@ def test_paths_begin_with_an_input_of_the_sdk(kind: Kind) -> None:
 
 
 @each
+def test_what_aws_keeps_is_what_the_sdk_promises_without_asking_for_it(kind: Kind) -> None:
+    _, module, name = kind.token.split(":")
+    package: Any = importlib.import_module(f"pulumi_aws.{module.split('/', maxsplit=1)[0]}")
+    inputs, outputs = (_properties(getattr(package, owner)) for owner in (f"{name}Args", name))
+    named = {kind.name.property, kind.name.prefix} if kind.name else set()
+    # The SDK itself gives a security group a description.
+    own = {"region", "tags"} | named | INLINE | ({"description"} if name == "SecurityGroup" else set())
+    promised = {
+        key for key, type_ in inputs.items() if "Optional" in type_ and "Optional" not in outputs.get(key, "Optional")
+    }
+    assert kind.paths("kept") == promised - own
+
+
+@each
 def test_every_input_has_a_place_in_the_model_of_its_request(kind: Kind) -> None:
     lost = []
     for call in kind.calls:

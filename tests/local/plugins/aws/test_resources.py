@@ -193,6 +193,19 @@ def test_order_defaults_and_spelling_are_no_change(built: Account) -> None:
     assert built.resources.diff(built.urn("control"), role, spaced).changes == ()
 
 
+def test_what_a_program_no_longer_says_stays_as_it_is_where_aws_keeps_it(account: Account) -> None:
+    account.build("vpc")
+    urn, inputs, state = account.urn("vpc"), account.inputs["vpc"], account.states["vpc"]
+    silent = {key: value for key, value in inputs.items() if key != "enableDnsHostnames"}
+    assert account.resources.diff(urn, inputs, silent).changes == ()
+    changed = {**silent, "tags": {"Name": "other"}}
+    for preview in (True, False):
+        found = account.resources.update(urn, account.ids["vpc"], state, changed, preview=preview)
+        assert (found["enableDnsHostnames"], found["tags"]) == (True, {"Name": "other"})
+    untagged = {key: value for key, value in inputs.items() if key != "tags"}
+    assert [one.path for one in account.resources.diff(urn, inputs, untagged).changes] == [("tags",)]
+
+
 def test_a_replacement_has_an_id_and_a_name_of_its_own(account: Account) -> None:
     account.build("control")
     token, inputs = aws_account.token_of("control"), aws_account.inputs_of("control")

@@ -38,6 +38,7 @@ KINDS = (
             ),
         ),
         name=Name(),
+        kept="partitionCount spreadLevel",
         identity=lambda making: str(making.inputs["name"]),
         outputs=lambda making: {
             "arn": making.arn("ec2", f"placement-group/{making.identifier}"),

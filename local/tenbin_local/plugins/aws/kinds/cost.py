@@ -62,6 +62,7 @@ KINDS = (
         ),
         local="costFilters namePrefix plannedLimits timePeriodEnd timePeriodStart",
         name=Name(prefix="namePrefix"),
+        kept="accountId costFilters costTypes limitAmount limitUnit timePeriodStart",
         identity=lambda making: f"{making.inputs.get('accountId') or making.account}:{making.inputs['name']}",
         outputs=_budget,
         defaults={"timePeriodEnd": "2087-06-15_00:00"},
@@ -111,6 +112,7 @@ KINDS = (
             ),
         ),
         name=Name(),
+        kept="accountId thresholdExpression",
         identity=lambda making: making.arn("ce", f"anomalysubscription/{making.uuid('subscription')}", regional=False),
         outputs=lambda making: {
             "accountId": making.inputs.get("accountId") or making.account,

@@ -149,6 +149,9 @@ KINDS = (
         ),
         local="defaultAddonsToRemoves forceUpdateVersion",
         name=Name(),
+        kept="accessConfig computeConfig controlPlaneScalingConfig deletionProtection "
+        "kubeApiServerConfig kubeControllerManagerConfig kubeSchedulerConfig "
+        "kubernetesNetworkConfig storageConfig upgradePolicy version",
         identity=lambda making: str(making.inputs["name"]),
         outputs=_cluster,
         defaults={
@@ -189,6 +192,7 @@ KINDS = (
         ),
         local="forceUpdateVersion nodeGroupNamePrefix",
         name=Name(property="nodeGroupName", prefix="nodeGroupNamePrefix"),
+        kept="amiType capacityType diskSize instanceTypes nodeRepairConfig releaseVersion updateConfig version",
         identity=lambda making: f"{making.inputs['clusterName']}:{making.inputs['nodeGroupName']}",
         outputs=_node_group,
         replaces="amiType capacityType clusterName diskSize instanceTypes launchTemplate.id launchTemplate.name "
@@ -220,6 +224,7 @@ KINDS = (
             ),
         ),
         local="preserve resolveConflictsOnUpdate",
+        kept="addonVersion configurationValues namespaceConfig",
         identity=lambda making: f"{making.inputs['clusterName']}:{making.inputs['addonName']}",
         outputs=_addon,
         replaces="addonName clusterName namespaceConfig",
@@ -243,6 +248,7 @@ KINDS = (
                 tags="map:tags",
             ),
         ),
+        kept="kubernetesGroups userName",
         identity=lambda making: f"{making.inputs['clusterName']}:{making.inputs['principalArn']}",
         outputs=_access_entry,
         defaults={"type": "STANDARD"},
@@ -284,6 +290,7 @@ KINDS = (
                 tags="map:tags",
             ),
         ),
+        kept="disableSessionTags",
         identity=lambda making: f"a-{making.digits('association', 17)}",
         outputs=lambda making: {
             "associationArn": making.arn(

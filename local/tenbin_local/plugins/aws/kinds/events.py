@@ -56,6 +56,8 @@ KINDS = (
         ),
         local="namePrefix",
         name=Name(prefix="namePrefix"),
+        kept="deduplicationScope fifoThroughputLimit kmsDataKeyReusePeriodSeconds policy "
+        "redriveAllowPolicy redrivePolicy sqsManagedSseEnabled",
         identity=_url,
         outputs=_queue,
         defaults={

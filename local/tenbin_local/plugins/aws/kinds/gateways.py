@@ -102,6 +102,7 @@ KINDS = (
                 operation="ec2.AttachInternetGateway", fields="vpcId", given={"InternetGatewayId": THIS}, when="vpcId"
             ),
         ),
+        kept="vpcId",
         identity=lambda making: making.ec2_id("igw"),
         outputs=lambda making: {
             "arn": making.arn("ec2", f"internet-gateway/{making.identifier}"),
@@ -124,6 +125,8 @@ KINDS = (
                 tags="spec:natgateway",
             ),
         ),
+        kept="availabilityMode privateIp secondaryAllocationIds secondaryPrivateIpAddressCount "
+        "secondaryPrivateIpAddresses vpcId",
         identity=lambda making: making.ec2_id("nat"),
         outputs=_nat_gateway,
         defaults={"availabilityMode": "zonal", "connectivityType": "public"},
@@ -144,6 +147,7 @@ KINDS = (
             ),
         ),
         local="associateWithPrivateIp instance networkInterface",
+        kept="domain instance ipamPoolId networkBorderGroup networkInterface publicIpv4Pool",
         identity=lambda making: making.ec2_id("eipalloc"),
         outputs=_eip,
         defaults={"domain": "vpc"},
@@ -164,6 +168,8 @@ KINDS = (
             ),
         ),
         local="autoAccept",
+        kept="dnsOptions ipAddressType policy privateDnsEnabled routeTableIds securityGroupIds "
+        "serviceRegion subnetConfigurations subnetIds",
         identity=lambda making: making.ec2_id("vpce"),
         outputs=_endpoint,
         defaults={"vpcEndpointType": "Gateway", "privateDnsEnabled": False},

@@ -56,6 +56,7 @@ KINDS = (
         ),
         local="forceDetachPolicies inlinePolicies managedPolicyArns namePrefix",
         name=Name(prefix="namePrefix"),
+        kept="inlinePolicies managedPolicyArns",
         identity=lambda making: str(making.inputs["name"]),
         outputs=_role,
         defaults={"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"},
@@ -156,6 +157,7 @@ KINDS = (
                 tags="list:Tags",
             ),
         ),
+        kept="thumbprintLists",
         identity=lambda making: making.arn(
             "iam", f"oidc-provider/{str(making.inputs['url']).removeprefix('https://')}", regional=False
         ),

@@ -69,6 +69,7 @@ KINDS = (
         ),
         local="namePrefix defaultVersion updateDefaultVersion",
         name=Name(prefix="namePrefix"),
+        kept="defaultVersion metadataOptions",
         identity=lambda making: making.ec2_id("lt"),
         outputs=_outputs,
         replaces="name namePrefix",

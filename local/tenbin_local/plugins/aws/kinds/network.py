@@ -103,6 +103,8 @@ KINDS = (
             _attribute("enableDnsSupport", "EnableDnsSupport"),
             _attribute("enableNetworkAddressUsageMetrics", "EnableNetworkAddressUsageMetrics"),
         ),
+        kept="cidrBlock enableDnsHostnames enableNetworkAddressUsageMetrics ipv6CidrBlock "
+        "ipv6CidrBlockNetworkBorderGroup",
         identity=lambda making: making.ec2_id("vpc"),
         outputs=_vpc,
         defaults={
@@ -140,6 +142,7 @@ KINDS = (
                 given={"SubnetId": THIS},
             ),
         ),
+        kept="availabilityZone availabilityZoneId cidrBlock ipv6CidrBlock privateDnsHostnameTypeOnLaunch",
         identity=lambda making: making.ec2_id("subnet"),
         outputs=_subnet,
         defaults={
@@ -161,6 +164,7 @@ KINDS = (
         label="EC2 Route Table",
         calls=(Call(operation="ec2.CreateRouteTable", fields="vpcId", tags="spec:route-table"),),
         local="routes propagatingVgws",
+        kept="propagatingVgws routes",
         identity=lambda making: making.ec2_id("rtb"),
         outputs=lambda making: {
             "arn": making.arn("ec2", f"route-table/{making.identifier}"),
@@ -183,6 +187,7 @@ KINDS = (
                 fields="routeTableId destinationCidrBlock destinationIpv6CidrBlock destinationPrefixListId " + _TARGETS,
             ),
         ),
+        kept="networkInterfaceId",
         identity=_route,
         outputs=lambda _: {
             "instanceId": "",
@@ -221,6 +226,7 @@ KINDS = (
                 tags="spec:vpc-flow-log",
             ),
         ),
+        kept="logDestination logFormat",
         identity=lambda making: making.ec2_id("fl"),
         outputs=lambda making: {
             "arn": making.arn("ec2", f"vpc-flow-log/{making.identifier}"),

@@ -98,6 +98,7 @@ KINDS = (
         ),
         local="namePrefix revokeRulesOnDelete",
         name=Name(prefix="namePrefix"),
+        kept="egress ingress vpcId",
         identity=lambda making: making.ec2_id("sg"),
         outputs=_group,
         defaults={"revokeRulesOnDelete": False},
@@ -124,6 +125,7 @@ KINDS = (
             _inline("egress"),
         ),
         local="vpcId revokeRulesOnDelete",
+        kept="egress ingress vpcId",
         identity=_identity_of_default,
         outputs=_default_group,
         replaces="vpcId",
@@ -143,6 +145,7 @@ KINDS = (
             ),
         ),
         local="cidrBlocks description ipv6CidrBlocks prefixListIds self type",
+        kept="sourceSecurityGroupId",
         identity=lambda making: f"sgrule-{int(making.digits('rule', 8), 16)}",
         outputs=lambda making: {
             "securityGroupRuleId": making.ec2_id("sgr"),

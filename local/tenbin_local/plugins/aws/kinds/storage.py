@@ -108,6 +108,7 @@ KINDS = (
             ),
         ),
         local="deletionWindowInDays isEnabled",
+        kept="description multiRegion policy rotationPeriodInDays",
         identity=lambda making: making.uuid("key"),
         outputs=_key,
         defaults={
@@ -161,6 +162,7 @@ KINDS = (
         ),
         local="namePrefix skipDestroy",
         name=Name(prefix="namePrefix"),
+        kept="deletionProtectionEnabled logGroupClass",
         identity=lambda making: str(making.inputs["name"]),
         outputs=lambda making: {
             "arn": making.arn("logs", f"log-group:{making.identifier}"),
@@ -196,6 +198,7 @@ KINDS = (
         ),
         local="bucketPrefix forceDestroy",
         name=Name(property="bucket", prefix="bucketPrefix"),
+        kept="bucketNamespace objectLockEnabled",
         identity=lambda making: str(making.inputs["bucket"]),
         outputs=_bucket,
         defaults={"forceDestroy": False},
@@ -251,6 +254,7 @@ KINDS = (
             "rules.noncurrentVersionTransitions.newerNoncurrentVersions": "NewerNoncurrentVersions",
         },
         local="expectedBucketOwner timeouts",
+        kept="expectedBucketOwner transitionDefaultMinimumObjectSize",
         delete="s3.DeleteBucketLifecycle",
         outputs=lambda making: {
             "expectedBucketOwner": "",
