@@ -45,7 +45,7 @@ class Reason(enum.StrEnum):
     BY_HAND = "by-hand"
     """A person paused the workload or bounded its count, by annotations on it."""
     NOT_SCALABLE = "not-scalable"
-    """What is to be scaled is missing, has no scale, or may not be read: nothing is bought there until it is found."""
+    """What is to be scaled is missing, may not be read, or did not take its count: nothing is bought there for now."""
     INTERRUPTED = "interrupted"
     """Nodes of replicas are about to go, so others are asked for in their place."""
     STUCK_PENDING = "stuck-pending"

@@ -33,7 +33,7 @@ def _folded(name: str, members: Sequence[PodState]) -> PodState:
     is_whole = leader is not None and len(members) >= _size(members)
     phase = _phase(leader, members, is_whole=is_whole)
     late = [pod.starting_s for pod in members if pod.phase not in _SERVING]
-    nodes = [pod.node for pod in (first, *members) if pod.node is not None]
+    nodes: list[str] = [pod.node for pod in (first, *members) if pod.node is not None]
     # One that lacks a node keeps all others from serving: the group waits for nodes. What goes costs on any node.
     has_node = bool(nodes) and (phase is Phase.TERMINATING or (is_whole and len(nodes) == 1 + len(members)))
     return dataclasses.replace(
@@ -42,6 +42,7 @@ def _folded(name: str, members: Sequence[PodState]) -> PodState:
         phase=phase,
         starting_s=max(late, default=first.starting_s),
         node=nodes[0] if has_node else None,
+        further_nodes=tuple(sorted({*nodes} - {first.node})),
         host=None if leader is None else leader.host,
     )
 

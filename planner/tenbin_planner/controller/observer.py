@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tenbin_spec import contract
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tenbin_planner.controller.scraper import Scraper
     from tenbin_planner.controller.state_store import StateStore
     from tenbin_planner.controller.targets import Told
+    from tenbin_planner.decide.observation import Notice, Refusal
     from tenbin_planner.demand import DemandLog
 
 
@@ -46,6 +48,7 @@ class ClusterObserver:
         prometheus: Prometheus,
         log: DemandLog,
         clock: ports.Clock,
+        refusals: Mapping[str, Refusal] = MappingProxyType({}),
     ) -> None:
         self._cluster = cluster
         self._documents = documents
@@ -54,6 +57,7 @@ class ClusterObserver:
         self._prometheus = prometheus
         self._log = log
         self._clock = clock
+        self._refusals = refusals
         self._targets = TargetReader(cluster)
         self._lengths = LengthTracker()
         self._nodes = NodeWatch(cluster)
@@ -191,6 +195,7 @@ class ClusterObserver:
             by_hand=told.by_hand,
             replicas=tuple(self._replica(state, scraped, ranks.get(state.name), at=at) for state in own),
             removal=removal,
+            refusal=self._refusals.get(item.name),
             room=self._nodes.room(
                 item.pool,
                 accelerators=item.accelerators,
@@ -211,8 +216,13 @@ class ClusterObserver:
             engine=result.reading if isinstance(result, Scraped) else result,
             start=self._nodes.start(state.uid),
             rank=rank,
-            notice=self._nodes.notice(state.node),
+            notice=self._notice(state),
         )
+
+    def _notice(self, state: PodState) -> Notice | None:
+        """Return the first notice of a node that a replica is on: a group goes with any of its nodes."""
+        found = [self._nodes.notice(node) for node in (state.node, *state.further_nodes)]
+        return min((item for item in found if item is not None), key=lambda item: item.left_s, default=None)
 
 
 def _replicas(document: Document, pods: Iterable[tuple[DocumentWorkload | None, Listed]]) -> list[PodState]:

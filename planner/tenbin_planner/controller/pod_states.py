@@ -45,6 +45,8 @@ class PodState:
     """API group and kind of the object that made it and removes it."""
     member: pod_groups.Membership | None = None
     """Its place in a group of pods that serve together; None where it serves alone."""
+    further_nodes: tuple[str, ...] = ()
+    """Of a whole group's state, nodes of the pods beside its leader."""
 
     @property
     def is_scheduled(self) -> bool:

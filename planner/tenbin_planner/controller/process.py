@@ -106,6 +106,8 @@ async def _start(settings: ControllerSettings, stack: contextlib.AsyncExitStack)
     )
     cluster = Cluster(api, settings.namespace)
     store = StateStore(cluster, documents, settings.stack)
+    leadership = LeaseLeadership(api, namespace=settings.namespace, identity=settings.identity)
+    actuator = ClusterActuator(cluster, documents=documents, leadership=leadership, clock=clock)
     observer = ClusterObserver(
         cluster=cluster,
         documents=documents,
@@ -114,9 +116,9 @@ async def _start(settings: ControllerSettings, stack: contextlib.AsyncExitStack)
         prometheus=Prometheus(session),
         log=log,
         clock=clock,
+        refusals=actuator.refusals,
     )
     recorder = ClusterRecorder(metrics=metrics, observer=observer, documents=documents, clock=clock)
-    leadership = LeaseLeadership(api, namespace=settings.namespace, identity=settings.identity)
     modeller = BackgroundModeller()
     stack.callback(modeller.close)
     runner = await http.serve(
@@ -137,7 +139,7 @@ async def _start(settings: ControllerSettings, stack: contextlib.AsyncExitStack)
     drive = loop.Loop(
         observer=observer,
         modeller=modeller,
-        actuator=ClusterActuator(cluster, documents=documents, leadership=leadership),
+        actuator=actuator,
         store=store,
         leadership=leadership,
         recorder=recorder,

@@ -288,6 +288,8 @@ def _problems(observation: Observation, seen: Sequence[Assessment]) -> Iterator[
             state = observation.workloads.get(item.name)
             if state is not None:
                 yield from (*state.by_hand.problems, *_notices(state))
+                if state.refusal is not None and service.closed_until[item.name] > service.at:
+                    yield f"{item.name}: {state.refusal.why}"
             elif item.name in observation.unscalable:
                 yield f"{item.name}: {observation.unscalable[item.name].why}"
     yield from observation.problems

@@ -116,7 +116,7 @@ def assess(
             by_hand=hands.get(item.name, ByHand()),
             lead_s=lead_s,
             is_closed=memory.workload(item.name).closed_until > observation.at,
-            is_missing=item.name not in observation.workloads,
+            is_unscalable=item.name in _unscalable(observation, workloads),
             rank=None if recipe.pool_choice else index,
         )
         for index, item in enumerate(workloads)
@@ -146,11 +146,7 @@ def assess(
         ),
         memory=remembered,
         closed_until={item.name: memory.workload(item.name).closed_until for item in workloads},
-        unscalable={
-            item.name: observation.unscalable.get(item.name, _NO_SUCH)
-            for item in workloads
-            if item.name not in observation.workloads
-        },
+        unscalable=_unscalable(observation, workloads),
     )
 
 
@@ -299,7 +295,7 @@ def _option(
     by_hand: ByHand,
     lead_s: float,
     is_closed: bool,
-    is_missing: bool,
+    is_unscalable: bool,
     rank: int | None,
 ) -> Option:
     closed = None
@@ -307,7 +303,7 @@ def _option(
         closed = Reason.PROFILE_UNKNOWN
     elif item.hourly_usd is None:
         closed = Reason.PRICE_UNKNOWN
-    elif is_missing:
+    elif is_unscalable and (counted is None or is_closed):
         closed = Reason.NOT_SCALABLE
     elif counted is None:
         closed = Reason.NO_SIGNAL
@@ -337,6 +333,18 @@ def _option(
         risk_factor=risk,
         rank=rank,
     )
+
+
+def _unscalable(observation: Observation, workloads: tuple[DocumentWorkload, ...]) -> dict[str, Absent]:
+    """Return why workloads cannot be scaled: those that are missing, and those whose last count was not taken."""
+    found = {}
+    for item in workloads:
+        state = observation.workloads.get(item.name)
+        if state is None:
+            found[item.name] = observation.unscalable.get(item.name, _NO_SUCH)
+        elif state.refusal is not None:
+            found[item.name] = Absent(why=state.refusal.why)
+    return found
 
 
 def ladder(seen: Assessment) -> rungs.Ladder:

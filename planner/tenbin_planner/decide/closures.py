@@ -1,4 +1,7 @@
-"""Pools that give no nodes: closed for a while, longer each time, and open again once a replica comes."""
+"""Pools that give no nodes: closed for a while, longer each time, and open again once a replica comes.
+
+A workload whose count the cluster does not take is closed in the same way: others carry its part until the next try.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +52,15 @@ def update(
         stuck = replicas.count(state, state.wanted, lead=lead).stuck
         workloads[item.name] = (
             _closed(before, at, leads.stuck_after_s(lead))
-            if stuck
+            if stuck or _is_refused(state, since=memory.at)
             else (_opened(before, at, has_ready=state.count(Phase.READY) > 0))
         )
     return dataclasses.replace(memory, workloads=workloads)
+
+
+def _is_refused(state: WorkloadState, *, since: float) -> bool:
+    """Tell whether the count of the decision before was not taken; what was refused earlier has closed it already."""
+    return state.refusal is not None and state.refusal.at >= since
 
 
 def _closed(before: WorkloadMemory, at: float, first_s: float) -> WorkloadMemory:

@@ -153,6 +153,15 @@ class ByHand:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A count that was to be written, and that the cluster did not take."""
+
+    at: float
+    """When, in seconds of the planner's clock."""
+    why: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WorkloadState:
     """One workload of the cluster."""
 
@@ -162,6 +171,8 @@ class WorkloadState:
     replicas: tuple[ReplicaState, ...]
     by_hand: ByHand = dataclasses.field(default_factory=ByHand)
     removal: Removal = Removal.DELETION_COST
+    refusal: Refusal | None = None
+    """Of the last count that was written; None where the cluster took it."""
     room: int | None = None
     """Replicas for which there is room on nodes that are there and have the image; None where that is not known."""
 

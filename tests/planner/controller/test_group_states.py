@@ -35,7 +35,7 @@ def folded(*pods: PodState) -> PodState:
 
 
 def test_a_whole_ready_group_is_its_leader() -> None:
-    assert folded(pod(0), pod(1), pod(2)) == pod(0)
+    assert folded(pod(0), pod(1), pod(2)) == dataclasses.replace(pod(0), further_nodes=("node-1", "node-2"))
 
 
 def test_pods_that_serve_alone_are_left_as_they_are() -> None:

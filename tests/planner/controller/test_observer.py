@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import planning
@@ -16,7 +16,7 @@ from tenbin_planner.controller.cluster import Listed
 from tenbin_planner.controller.documents import Documents
 from tenbin_planner.controller.histograms import Histogram
 from tenbin_planner.controller.scraper import Counters, Scraped, Target
-from tenbin_planner.decide.observation import Absent, EngineReading, Observation, ReplicaState
+from tenbin_planner.decide.observation import Absent, EngineReading, Notice, Observation, ReplicaState
 from tenbin_spec import contract
 from tenbin_spec.engines import EngineKind
 
@@ -35,6 +35,7 @@ class Cluster:
 
     def __init__(self, *pods: dict[str, object], agreed: Document) -> None:
         self._pods, self._agreed = list(pods), agreed
+        self.nodes: list[dict[str, object]] = []
 
     async def config_map(self, _name: str) -> Mapping[str, str]:
         return {contract.DOCUMENT_KEY: self._agreed.model_dump_json()}
@@ -47,7 +48,7 @@ class Cluster:
         return Listed(items=self._pods, server_time=NOW)
 
     async def pool_nodes(self) -> Listed:
-        return Listed(items=[], server_time=NOW)
+        return Listed(items=self.nodes, server_time=NOW)
 
     async def pulls(self) -> list[dict[str, object]]:
         return []
@@ -119,10 +120,11 @@ def seeing(
     scraper: Scraper,
     prometheus: Prometheus | None = None,
     log: demand.DemandLog | None = None,
+    cluster: Cluster | None = None,
     **changes: object,
 ) -> observer.ClusterObserver:
     return observer.ClusterObserver(
-        cluster=Cluster(*pods, agreed=planning.document(**changes)),  # type: ignore[arg-type]
+        cluster=cluster or Cluster(*pods, agreed=planning.document(**changes)),  # type: ignore[arg-type]
         documents=Documents(),
         store=Store(),  # type: ignore[arg-type]
         scraper=scraper,  # type: ignore[arg-type]
@@ -200,3 +202,28 @@ async def test_what_engines_tell_is_counted_nowhere() -> None:
     assert scene.estimates
     [seen] = scene.observation.gateway.service("chat")
     assert (seen.cumulative, seen.last_minute.share) == (demand.Attainment(good=0, total=0), None)
+
+
+def member(worker: int, *, node: str) -> dict[str, Any]:
+    """Return a pod of a group of two."""
+    made: dict[str, Any] = pod(f"g-0-{worker}" if worker else "g-0")
+    places = {"name": "g", "group-index": "0", "worker-index": str(worker)}
+    made["metadata"]["labels"] |= {f"leaderworkerset.sigs.k8s.io/{key}": value for key, value in places.items()}
+    made["metadata"]["annotations"] = {"leaderworkerset.sigs.k8s.io/size": "2"}
+    made["spec"]["nodeName"] = node
+    return made
+
+
+async def test_a_group_is_one_replica_and_goes_with_any_of_its_nodes() -> None:
+    taint = {"key": "aws-node-termination-handler/spot-itn", "effect": "NoSchedule"}
+    scraper = Scraper()
+    cluster = Cluster(member(0, node="a"), member(1, node="b"), agreed=planning.document())
+    cluster.nodes = [
+        {"metadata": {"name": name, "uid": name, "labels": {"tenbin.dev/pool": "l4-spot"}}, "spec": spec, "status": {}}
+        for name, spec in {"a": {}, "b": {"taints": [taint]}}.items()
+    ]
+    made = seeing(scraper=scraper, cluster=cluster)
+    [replica] = (await made.observe()).observation.workloads[SPOT].replicas
+    assert (replica.name, replica.engine) == ("g-0", READING)
+    assert [target.pod for target in scraper.targets] == ["g-0"]
+    assert replica.notice == Notice(why="spot interruption notice", left_s=120.0)

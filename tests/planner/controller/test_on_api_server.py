@@ -15,6 +15,7 @@ from support.planning import ON_DEMAND, SPOT
 from support.waiting import until, until_async
 from tenbin_planner import kubernetes_access
 from tenbin_planner.controller.actuator import ClusterActuator
+from tenbin_planner.controller.clock import SteadyClock
 from tenbin_planner.controller.cluster import Cluster, ClusterError, ConflictError, ForbiddenError
 from tenbin_planner.controller.documents import Documents
 from tenbin_planner.controller.leadership import LeaseLeadership
@@ -83,7 +84,9 @@ async def test_a_replica_is_marked_and_unmarked(api: Api, account: ApiClient) ->
     api.tell(SPOT, 1)
     pod = until(lambda: api.pods(SPOT))[0]["metadata"]["name"]
     leadership = LeaseLeadership(account, namespace="tenbin", identity="a")
-    actuator = ClusterActuator(Cluster(account, "tenbin"), documents=Documents(), leadership=leadership)
+    actuator = ClusterActuator(
+        Cluster(account, "tenbin"), documents=Documents(), leadership=leadership, clock=SteadyClock()
+    )
     await actuator.carry_out(drain.Mark(replica=pod, deletion_cost=-990))
     annotations = api.pods(SPOT)[0]["metadata"]["annotations"]
     assert annotations["tenbin.dev/draining"] == "true"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from tenbin._layout import planner as layout_of_planner
 from tenbin_local.errors import LocalError
 from tenbin_planner import demand
 from tenbin_planner.controller.actuator import ClusterActuator
-from tenbin_planner.controller.cluster import Cluster, ConflictError, DeposedError
+from tenbin_planner.controller.cluster import Cluster, ConflictError, DeposedError, ForbiddenError
 from tenbin_planner.controller.documents import Documents
 from tenbin_planner.controller.observer import ClusterObserver
 from tenbin_planner.decide import drain
@@ -80,6 +81,21 @@ class Kinds:
             for pod in self.api.client.get(_PODS)["items"]
             if (annotations := pod["metadata"].get("annotations") or {}).get("tenbin.dev/draining") == "true"
         }
+
+    def may_update(self, resource: str, target: ScaleTarget) -> bool:
+        """Tell whether the planner's account may; rights take effect a moment after they are written."""
+        part, _, subresource = resource.partition("/")
+        attributes = {
+            "namespace": NAMESPACE,
+            "verb": "update",
+            "group": target.group,
+            "resource": part,
+            "subresource": subresource,
+            "name": target.name,
+        }
+        spec = {"user": f"system:serviceaccount:{NAMESPACE}:tenbin-planner", "resourceAttributes": attributes}
+        review = self.api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": spec})
+        return bool(review["status"]["allowed"])
 
     def clean(self) -> None:
         for target in self._made:
@@ -156,6 +172,9 @@ class Hand:
     def __init__(self, account: ApiClient) -> None:
         self.cluster, self.documents, self.clock = Cluster(account, NAMESPACE), Documents(), Clock()
         self.leadership = Leading()
+        self.actuator = ClusterActuator(
+            self.cluster, documents=self.documents, leadership=self.leadership, clock=self.clock
+        )
         nothing: Any = Nothing()
         self._observer = ClusterObserver(
             cluster=self.cluster,
@@ -165,8 +184,8 @@ class Hand:
             prometheus=nothing,
             log=demand.DemandLog(),
             clock=self.clock,
+            refusals=self.actuator.refusals,
         )
-        self.actuator = ClusterActuator(self.cluster, documents=self.documents, leadership=self.leadership)
 
     async def see(self) -> Observation:
         return (await self._observer.observe()).observation
@@ -351,6 +370,27 @@ async def test_a_kind_that_comes_later_is_found_then(kinds: Kinds, hand: Hand) -
     found = await hand.see()
     assert found.unscalable == {}
     assert found.workloads[ON_DEMAND].wanted == 1
+
+
+async def test_a_count_that_is_not_taken_is_told_until_one_is(kinds: Kinds, hand: Hand) -> None:
+    kinds.make(BATTERY, guns=0)
+    kinds.api.put_document(agreed(BATTERY).to_json())
+    rules = kinds.api.client.get(_ROLE)["rules"]
+    narrow = [{**rule, "verbs": ["get"]} if "batteries/scale" in rule["resources"] else rule for rule in rules]
+    kinds.api.client.merge(_ROLE, {"rules": narrow})
+    try:
+        await asyncio.to_thread(until, lambda: not kinds.may_update("batteries/scale", BATTERY))
+        with pytest.raises(ForbiddenError):
+            await hand.bring_to(2)
+        refusal = (await hand.see()).workloads[ON_DEMAND].refusal
+        assert refusal is not None
+        assert refusal.at == hand.clock.time
+        assert refusal.why.startswith('scale Battery chat-battery to 2: 403 batteries.example.com "chat-battery" is ')
+    finally:
+        kinds.api.client.merge(_ROLE, {"rules": rules})
+    await asyncio.to_thread(until, lambda: kinds.may_update("batteries/scale", BATTERY))
+    assert await hand.bring_to(2) == (scaled(0, 2),)
+    assert (await hand.see()).workloads[ON_DEMAND].refusal is None
 
 
 def test_a_planner_goes_on_without_what_is_missing_and_takes_it_up_when_it_comes(

@@ -10,7 +10,7 @@ from support import planning
 from support.planning import ON_DEMAND, SPOT, observe, ready, replica, warm, workload
 from tenbin_planner import decide
 from tenbin_planner.decide import drain, memory
-from tenbin_planner.decide.observation import Absent, Phase
+from tenbin_planner.decide.observation import Absent, Phase, Refusal
 
 if TYPE_CHECKING:
     from tenbin_planner.decide.capacity import FleetCapacity
@@ -347,3 +347,24 @@ def test_a_service_of_which_nothing_can_be_scaled_says_so() -> None:
         "not-scalable: the cluster has no such workload, so nothing is bought here"
     )
     assert found.notes == ()
+
+
+def test_where_a_count_is_not_taken_others_carry_its_part_until_it_is_tried_again() -> None:
+    """Twice as long after each try; a refusal of an earlier try closes nothing anew."""
+    before, at = warm(), planning.NOW
+    answers = []
+    refusal = None
+    for _ in range(60):
+        seen = observe(ready(ON_DEMAND, 1), dataclasses.replace(workload(SPOT), refusal=refusal), rate=5, at=at)
+        made = decide.decide(AGREED, planning.capacities(AGREED), seen, before, planning.STEADY_STATE)
+        tried = wanted(made.plan)[0] > 0
+        if tried:
+            refusal = Refusal(at=at + 1, why="scale Battery b to 1: 403 forbidden")
+        answers.append((tried, str(made.plan.workloads[0].because), made.plan.notes))
+        before, at = made.memory, at + planning.INTERVAL_S
+    tries = [index for index, (tried, _, _) in enumerate(answers) if tried]
+    assert tries == [0, 13, 38]  # after 60 s, and after 120 s more
+    assert answers[1][1:] == (
+        "not-scalable: scale Battery b to 1: 403 forbidden, so nothing is bought here",
+        (f"{SPOT}: scale Battery b to 1: 403 forbidden",),
+    )
