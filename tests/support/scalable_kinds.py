@@ -62,7 +62,7 @@ def define(client: cluster.Cluster, target: ScaleTarget) -> None:
 
 def undefine(client: cluster.Cluster, target: ScaleTarget) -> None:
     """Take a kind and all of its objects away."""
-    client._call("DELETE", f"{_DEFINITIONS}/{target.plural}.{target.group}")
+    client.delete(f"{_DEFINITIONS}/{target.plural}.{target.group}")
     until(lambda: not _is_served(client, target))
 
 

@@ -82,25 +82,25 @@ class Kinds:
             if (annotations := pod["metadata"].get("annotations") or {}).get("tenbin.dev/draining") == "true"
         }
 
-    def may_update(self, resource: str, target: ScaleTarget) -> bool:
-        """Tell whether the planner's account may; rights take effect a moment after they are written."""
-        part, _, subresource = resource.partition("/")
-        attributes = {
-            "namespace": NAMESPACE,
-            "verb": "update",
-            "group": target.group,
-            "resource": part,
-            "subresource": subresource,
-            "name": target.name,
-        }
-        spec = {"user": f"system:serviceaccount:{NAMESPACE}:tenbin-planner", "resourceAttributes": attributes}
-        review = self.api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": spec})
-        return bool(review["status"]["allowed"])
-
     def clean(self) -> None:
         for target in self._made:
             with contextlib.suppress(LocalError):  # its kind may be gone
                 self.api.client.delete(scalable_kinds.path(target, NAMESPACE))
+
+
+def may_update(api: Api, target: ScaleTarget) -> bool:
+    """Tell whether the planner's account may scale; rights take effect a moment after they are written."""
+    attributes = {
+        "namespace": NAMESPACE,
+        "verb": "update",
+        "group": target.group,
+        "resource": target.plural,
+        "subresource": "scale",
+        "name": target.name,
+    }
+    spec = {"user": f"system:serviceaccount:{NAMESPACE}:tenbin-planner", "resourceAttributes": attributes}
+    review = api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": spec})
+    return bool(review["status"]["allowed"])
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +115,11 @@ def defined(control: Api) -> Iterator[Api]:
         if item["kind"] == "Role"
     ]
     control.client.merge(_ROLE, {"rules": wider["rules"]})
+    until(lambda: all(may_update(control, target) for target in targets))
     yield control
     control.client.merge(_ROLE, {"rules": role["rules"]})
     for target in CUSTOM:
-        with contextlib.suppress(LocalError):  # a test may have taken it away
-            scalable_kinds.undefine(control.client, target)
+        scalable_kinds.undefine(control.client, target)
 
 
 @pytest.fixture
@@ -379,7 +379,7 @@ async def test_a_count_that_is_not_taken_is_told_until_one_is(kinds: Kinds, hand
     narrow = [{**rule, "verbs": ["get"]} if "batteries/scale" in rule["resources"] else rule for rule in rules]
     kinds.api.client.merge(_ROLE, {"rules": narrow})
     try:
-        await asyncio.to_thread(until, lambda: not kinds.may_update("batteries/scale", BATTERY))
+        await asyncio.to_thread(until, lambda: not may_update(kinds.api, BATTERY))
         with pytest.raises(ForbiddenError):
             await hand.bring_to(2)
         refusal = (await hand.see()).workloads[ON_DEMAND].refusal
@@ -388,7 +388,7 @@ async def test_a_count_that_is_not_taken_is_told_until_one_is(kinds: Kinds, hand
         assert refusal.why.startswith('scale Battery chat-battery to 2: 403 batteries.example.com "chat-battery" is ')
     finally:
         kinds.api.client.merge(_ROLE, {"rules": rules})
-    await asyncio.to_thread(until, lambda: kinds.may_update("batteries/scale", BATTERY))
+    await asyncio.to_thread(until, lambda: may_update(kinds.api, BATTERY))
     assert await hand.bring_to(2) == (scaled(0, 2),)
     assert (await hand.see()).workloads[ON_DEMAND].refusal is None
 
