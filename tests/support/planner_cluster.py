@@ -153,6 +153,13 @@ class Api:
         status = {"startTime": _now(), "containerStatuses": [{**running, "state": {"running": {"startedAt": _now()}}}]}
         self.client._call("PATCH", f"{_CORE}/pods/{name}/status", json={"status": status}, headers=_MERGE)
 
+    def set_waiting(self, pod: str, reason: str) -> None:
+        """Write what a kubelet would, while the engine's container does not start."""
+        waiting = {"name": "engine", "image": "i", "imageID": "", "ready": False, "restartCount": 0}
+        containers = [{**waiting, "state": {"waiting": {"reason": reason}}}]
+        status = {"phase": "Pending", "startTime": _now(), "containerStatuses": containers}
+        self.client._call("PATCH", f"{_CORE}/pods/{pod}/status", json={"status": status}, headers=_STRATEGIC)
+
     def state(self) -> dict[str, str]:
         """Return what the planner has saved; empty before it has."""
         found = self.client.get(f"{_CORE}/configmaps")["items"]
@@ -178,10 +185,12 @@ class Api:
             until(self.client.is_ready)
 
     @contextlib.contextmanager
-    def quota(self, pods: int) -> Iterator[None]:
-        """Allow the namespace so many pods while the block lasts."""
+    def quota(self, pods: int, *, pool: str) -> Iterator[None]:
+        """Allow so many pods of a pool while the block lasts."""
         path = f"{_CORE}/resourcequotas"
-        self.create(path, {"metadata": {"name": "few"}, "spec": {"hard": {"pods": str(pods)}}})
+        selector = {"scopeName": "PriorityClass", "operator": "In", "values": [pool]}
+        spec = {"hard": {"pods": str(pods)}, "scopeSelector": {"matchExpressions": [selector]}}
+        self.create(path, {"metadata": {"name": "few"}, "spec": spec})
         try:
             until(lambda: self.client.get(f"{path}/few").get("status", {}).get("hard"))
             yield
@@ -237,6 +246,7 @@ def _engine_deployment(name: str, pool: str) -> dict[str, Any]:
                 "metadata": {"labels": labels},
                 "spec": {
                     "nodeSelector": {"tenbin.dev/pool": pool},
+                    "priorityClassName": pool,
                     "containers": [
                         {
                             "name": "engine",
@@ -253,6 +263,10 @@ def _engine_deployment(name: str, pool: str) -> dict[str, Any]:
 def _furnish(client: cluster.Cluster) -> None:
     client._call("POST", "/api/v1/namespaces", json={"metadata": {"name": NAMESPACE}})
     workloads = (planning.SPOT, planning.ON_DEMAND)
+    for pool in ("l4-spot", "l4", "other"):
+        client._call(
+            "POST", "/apis/scheduling.k8s.io/v1/priorityclasses", json={"metadata": {"name": pool}, "value": 0}
+        )
     targets = [ScaleTarget(name=name) for name in workloads]
     for manifest in layout_of_planner.account(targets=targets, namespace=NAMESPACE, stack="test"):
         if manifest["kind"] == "ServiceAccount":

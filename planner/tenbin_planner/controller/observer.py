@@ -201,6 +201,7 @@ class ClusterObserver:
                 accelerators=item.accelerators,
                 like=max(own, key=lambda state: (state.created, state.name)).uid if own else None,
             ),
+            refused=told.refused,
         )
 
     def _replica(

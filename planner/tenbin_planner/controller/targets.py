@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STALE_S = 60.0
 """What was read last holds for so long while the API server fails to answer for one kind, as a broken webhook does."""
+_LONGEST_TEXT = 300
 _DEPLOYMENT = ("apps", "Deployment")
 
 
@@ -37,6 +38,8 @@ class Told:
     by_hand: ByHand
     first_index: int = 0
     """Number of its first replica, where its kind numbers them."""
+    refused: str | None = None
+    """Why the cluster makes no more of its replicas, in the cluster's words; None where it does not say so."""
 
 
 class TargetReader:
@@ -99,6 +102,7 @@ class TargetReader:
             wanted=replicas,
             by_hand=by_hand.read(name, found["metadata"].get("annotations") or {}),
             first_index=_first_index(found),
+            refused=_refusal(found),
         )
         self._last[name] = (at, told)
         return told
@@ -115,6 +119,13 @@ def _first_index(found: Json) -> int:
     ordinals = found.get("spec", {}).get("ordinals")
     start = ordinals.get("start") if isinstance(ordinals, dict) else None
     return start if isinstance(start, int) else 0
+
+
+def _refusal(found: Json) -> str | None:
+    """Return what a Deployment says where its replicas cannot be made: by a quota, or by an admission rule."""
+    conditions = (found.get("status") or {}).get("conditions") or []
+    failures = [item for item in conditions if (item.get("type"), item.get("status")) == ("ReplicaFailure", "True")]
+    return str(failures[0].get("message") or failures[0].get("reason"))[:_LONGEST_TEXT] if failures else None
 
 
 def _why_not_read(target: ScaleTarget, error: RefusedError) -> str:

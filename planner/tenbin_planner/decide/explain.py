@@ -88,10 +88,13 @@ def workload(
 
 def _stuck_text(document: Document, seen: Assessment, item: DocumentWorkload, option: Option) -> str:
     lead_s = document.pools[item.pool].lead_time_s
+    refused = seen.counts[item.name].refused if item.name in seen.counts else None
+    if refused is not None:
+        return f"the cluster refuses to make replicas here, so another pool is tried: {refused}"
     if option.stuck:
         return f"{option.stuck} pending for longer than the lead time of {lead_s} s allows; another pool is tried"
     until = seen.closed_until.get(item.name, 0.0) - seen.at
-    return f"replicas found no node here; tried again in {max(0.0, until):.0f} s"
+    return f"replicas did not come here; tried again in {max(0.0, until):.0f} s"
 
 
 def _obstacles(document: Document, seen: Assessment, given: allocate.Allocation) -> Iterator[Because]:
@@ -274,7 +277,7 @@ def _judged_text(seen: Assessment) -> str:
 def _remarks(seen: Assessment) -> Iterator[Because]:
     stuck = sum(item.stuck for item in seen.counts.values())
     if stuck:
-        yield Because(reason=Reason.STUCK_PENDING, detail=f"{stuck} replicas wait for a node in vain")
+        yield Because(reason=Reason.STUCK_PENDING, detail=f"{stuck} replicas do not come")
     if any(item.going_s for item in seen.counts.values()):
         yield Because(reason=Reason.INTERRUPTED, detail=_going_text(seen))
 

@@ -176,6 +176,9 @@ class WorkloadState:
     room: int | None = None
     """Replicas for which there is room on nodes that are there and have the image; None where that is not known."""
 
+    refused: str | None = None
+    """Why the cluster makes none of the replicas that are missing, in its words; None while it may make them."""
+
     def count(self, *phases: Phase) -> int:
         """Return the number of replicas in these phases."""
         return sum(replica.phase in phases for replica in self.replicas)

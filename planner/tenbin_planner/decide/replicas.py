@@ -25,7 +25,7 @@ class Counts:
     draining: int
     """Marked for removal and still part of `told`."""
     stuck: int
-    """Starting for too long: they count for nothing."""
+    """Starting for too long, or refused: they count for nothing."""
     lost: int
     leaving: int
     """Being removed and still on a node, or lost or going and no longer part of `told`."""
@@ -37,6 +37,9 @@ class Counts:
 
     room: int | None = None
     """Replicas beyond all these for which there is room on nodes that are there; None where that is not known."""
+
+    refused: str | None = None
+    """Why the cluster makes no replica more, where some are missing for that."""
 
     @property
     def absent(self) -> int:
@@ -56,7 +59,7 @@ def count(state: WorkloadState, told: int, *, lead: LeadBelief) -> Counts:
     """Count the replicas of a workload.
 
     The cluster acts on a count with a delay: replicas that it is still to make are as good as starting ones, and of
-    those that it is still to remove the draining ones go first.
+    those that it is still to remove the draining ones go first. Those that it refuses to make are as good as stuck.
 
     Args:
         state: what was observed.
@@ -78,14 +81,15 @@ def count(state: WorkloadState, told: int, *, lead: LeadBelief) -> Counts:
     going = all_going[: max(0, room - lost)]
     draining = min(staying.count(Phase.DRAINING), max(0, room - lost - len(going)))
     missing = max(0, room - lost - len(going) - len(stuck) - draining)
+    refused = 0 if state.refused is None else missing
     counted_lost = min(lost, room)
     leaving = sum(replica.phase is Phase.TERMINATING and replica.is_scheduled for replica in state.replicas)
     return Counts(
         told=told,
         ready=ready,
-        starting_s=(*waiting, *_made_next(state, missing, lead)),
+        starting_s=(*waiting, *_made_next(state, missing - refused, lead)),
         draining=draining,
-        stuck=min(len(stuck), room),
+        stuck=min(len(stuck) + refused, room),
         lost=counted_lost,
         leaving=leaving + lost - counted_lost + len(all_going) - len(going),
         existing=sum(
@@ -94,6 +98,7 @@ def count(state: WorkloadState, told: int, *, lead: LeadBelief) -> Counts:
         ),
         going_s=tuple(going),
         room=None if state.room is None else max(0, state.room - missing - _without_node(staying)),
+        refused=state.refused if refused else None,
     )
 
 

@@ -253,7 +253,7 @@ def test_a_stuck_replica_is_cancelled_and_another_pool_is_tried() -> None:
     ).plan
     assert wanted(after) == (1, 2)
     assert {str(item.because) for item in after.workloads if item.name == SPOT} == {
-        "stuck-pending: replicas found no node here; tried again in 55 s"
+        "stuck-pending: replicas did not come here; tried again in 55 s"
     }
 
 

@@ -39,6 +39,13 @@ def test_a_replica_that_has_not_come_for_three_lead_times_is_stuck() -> None:
     assert (found.stuck, found.current, found.existing) == (1, 0, 0)
 
 
+def test_replicas_that_the_cluster_refuses_to_make_do_not_come() -> None:
+    refused = dataclasses.replace(workload("w", replica("a"), told=3), refused="exceeded quota")
+    found = counted(refused)
+    assert (found.current, found.stuck, found.starting_s, found.refused) == (1, 2, (), "exceeded quota")
+    assert counted(dataclasses.replace(refused, wanted=1)).refused is None
+
+
 def test_a_draining_replica_is_neither_current_nor_leaving() -> None:
     found = counted(workload("w", replica("a"), replica("b", Phase.DRAINING)))
     assert (found.current, found.draining, found.leaving, found.existing) == (1, 1, 0, 2)
