@@ -12,6 +12,7 @@ from tenbin.accelerator_pool import AcceleratorPool, AcceleratorPoolArgs
 from tenbin.accelerator_support import AcceleratorSupport, AcceleratorSupportArgs
 from tenbin.cluster import Cluster, ClusterArgs
 from tenbin.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
+from tenbin.cost_guard import CostGuard, CostGuardArgs
 from tenbin.gateway import Gateway, GatewayArgs
 from tenbin.model_service import ModelService, ModelServiceArgs
 from tenbin.network import Network, NetworkArgs
@@ -30,6 +31,8 @@ __all__ = [
     "ClusterArgs",
     "ClusterAutoscaler",
     "ClusterAutoscalerArgs",
+    "CostGuard",
+    "CostGuardArgs",
     "Gateway",
     "GatewayArgs",
     "ModelService",

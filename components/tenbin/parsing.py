@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 from tenbin_spec.clusters import Cluster, ClusterName, EksCluster, Owner
 from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.eks_pools import HOW_NODES_ARE_MADE, pool_problems
 from tenbin_spec.engines import Image
+from tenbin_spec.guard import Guard
 from tenbin_spec.networks import Network
 from tenbin_spec.placements import Placement, placements
 from tenbin_spec.pools import Pool
@@ -60,6 +61,21 @@ class NetworkArguments(Frozen):
     network: Network
     owner: Owner
     cluster_name: ClusterName | None = None
+
+
+class GuardArguments(Frozen):
+    """Plain arguments of `CostGuard`."""
+
+    cost: CostCap
+    guard: Guard
+    owner: Owner
+
+    @field_validator("guard")
+    @classmethod
+    def _tells_somebody(cls, value: Guard) -> Guard:
+        if not value.is_set:
+            raise ValueError("names nobody who is told. Allowed: emails, sns_topic or both")
+        return value
 
 
 class ServiceArguments(Frozen):

@@ -21,6 +21,7 @@ from tenbin.accelerator_pool import AcceleratorPool, AcceleratorPoolArgs
 from tenbin.accelerator_support import AcceleratorSupport
 from tenbin.cluster import Cluster
 from tenbin.cluster_autoscaler import ClusterAutoscaler
+from tenbin.cost_guard import CostGuard
 from tenbin.gateway import Gateway
 from tenbin.model_service import ModelService
 from tenbin.network import Network, NetworkArgs
@@ -31,6 +32,7 @@ from tenbin.shapes import (
     ClusterConfig,
     CostCapConfig,
     GatewayConfig,
+    GuardConfig,
     ObservabilityConfig,
     PlannerConfig,
     PoolConfig,
@@ -50,6 +52,8 @@ class PlatformArgs(TypedDict):
     """Agreements, by name."""
     cost: CostCapConfig
     """What all services together may cost."""
+    guard: NotRequired[GuardConfig]
+    """Who hears when the bill on AWS leaves the cap."""
     prices: NotRequired[PricesConfig]
     """Where prices come from that are newer than the catalogue's."""
     gateway: NotRequired[GatewayConfig]
@@ -90,6 +94,7 @@ class Platform(pulumi.ComponentResource):
         for finding in found:
             pulumi.log.warn(str(finding), resource=self)
         parts = _Parts(self, name, args, stack)
+        parts.guard()
         parts.pools()
         text = document.document_of(stack, pulumi.get_stack(), tuple(map(str, found))).to_json()
         planner = parts.planner(text)
@@ -193,6 +198,16 @@ class _Parts:
         self.namespace: pulumi.Output[str] = resources.create(manifest, name=name, opts=alone).metadata.name
         resources.create(network_policy.deny_all(namespace=self.namespace), name=name, opts=alone)
         self._observability = args.get("observability", {})
+
+    def guard(self) -> None:
+        """Build the alarms on the bill, where somebody is to hear them."""
+        cluster = self._stack.cluster
+        if cluster.kind == "eks" and self._stack.guard.is_set:
+            CostGuard(
+                f"{self._name}-cost",
+                {"cost": self._args["cost"], "guard": self._args["guard"], "owner": cluster.owner},
+                self._opts,
+            )
 
     def pools(self) -> None:
         """Build the pools, and what gives their accelerators to pods where the stack makes the nodes."""

@@ -123,6 +123,23 @@ class CostCapConfig(TypedDict):
     """Paced over the month."""
 
 
+class GuardConfig(TypedDict):
+    """Who hears of a bill on AWS that leaves the cost cap or its own habits; nobody is told when empty."""
+
+    emails: NotRequired[list[str]]
+    """Addresses that are told; of anomalies once a day."""
+    sns_topic: NotRequired[str]
+    """ARN of a topic that is told, of anomalies at once."""
+    spent_percent: NotRequired[list[int]]
+    """Shares of the month's cap that are told once they are spent: 50, 80 and 100 by default."""
+    forecast_percent: NotRequired[list[int]]
+    """Shares of the month's cap that are told once the month is expected to reach them: 100 by default."""
+    anomaly_usd: NotRequired[str]
+    """Unexpected cost in all from which an anomaly is told: "100.00" by default."""
+    activate_tags: NotRequired[bool]
+    """Activate the stack's tags for cost allocation: from the account that pays, and not before they are on a bill."""
+
+
 class ServiceConfig(TypedDict):
     """One model, its engine, where it may run, what it promises and what it may cost."""
 

@@ -13,6 +13,7 @@ from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.eks_pools import pool_problems
 from tenbin_spec.engine_metrics import EngineMetrics
 from tenbin_spec.engines import EngineKind, Image
+from tenbin_spec.guard import Guard
 from tenbin_spec.pools import Pool
 from tenbin_spec.problems import ConfigurationError, Problem, not_one_of, path_text, problems_of
 from tenbin_spec.quantities import Frozen, Name, Text
@@ -73,6 +74,7 @@ class Stack(Frozen):
     pools: Annotated[dict[Name, Pool], Field(min_length=1)]
     services: Annotated[dict[Name, Service], Field(min_length=1)]
     cost: CostCap
+    guard: Guard = Guard()
     prices: PriceSource = PriceSource()
     gateway: Gateway = Gateway()
     planner: PlannerSettings = PlannerSettings()
@@ -108,6 +110,10 @@ def _reference_problems(configuration: Mapping[str, Any]) -> list[Problem]:
     pools, services = _mapping(configuration.get("pools")), _mapping(configuration.get("services"))
     cluster = _mapping(configuration.get("cluster"))
     problems = []
+    guard = _mapping(configuration.get("guard"))
+    if cluster.get("kind") == "existing" and (guard.get("emails") or guard.get("sns_topic")):
+        message = "watches the bill of what a stack builds on AWS, which is nothing here. Allowed with cluster kind eks"
+        problems.append(_problem(("guard",), message))
     for name, pool in pools.items():
         problems += pool_problems(cluster, str(name), _mapping(pool), PREFIX)
         if (

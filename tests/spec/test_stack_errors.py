@@ -53,6 +53,28 @@ CASES = {
         {"planner": {"metrics": {"source": "prometheus", "url": "http://p", "labels": {"my-cluster": "a"}}}},
         ("tenbin:planner.metrics.labels.my-cluster: 'my-cluster' is not a label of Prometheus, for example 'cluster'"),
     ),
+    "guard that tells nobody": (
+        {"guard": {"anomaly_usd": "5"}},
+        "tenbin:guard: names nobody who is told. Allowed: emails, sns_topic or both",
+    ),
+    "guard of a cluster that is there": (
+        {"guard": {"emails": ["a@example.com"]}},
+        (
+            "tenbin:guard: watches the bill of what a stack builds on AWS, which is nothing here."
+            " Allowed with cluster kind eks"
+        ),
+    ),
+    "guard with an address that is none": (
+        {"guard": {"emails": ["ml platform"]}},
+        "tenbin:guard.emails[0]: 'ml platform' is not an e-mail address, for example 'ml-platform@example.com'",
+    ),
+    "guard with the name of a topic": (
+        {"guard": {"sns_topic": "alerts.fifo"}},
+        (
+            "tenbin:guard.sns_topic: 'alerts.fifo' is not the ARN of a standard SNS topic,"
+            " for example 'arn:aws:sns:us-east-1:111122223333:cost-alerts'"
+        ),
+    ),
     "unknown key": (
         {f"{INTERACTIVE}": {"target": "0.99", "ttft": 1000, "e2e_ms": 9000}},
         f"{CLASS_PATH}.ttft: unknown key; did you mean 'ttft_ms'? Allowed here: e2e_ms, target, tpot_ms, ttft_ms",
@@ -60,8 +82,8 @@ CASES = {
     "unknown domain": (
         {"network": {}},
         (
-            "tenbin:network: unknown key. Allowed here: cluster, cost, gateway, observability, planner, pools, prices,"
-            " services"
+            "tenbin:network: unknown key. Allowed here: cluster, cost, gateway, guard, observability, planner, pools,"
+            " prices, services"
         ),
     ),
     "wrong unit of a threshold": (

@@ -241,6 +241,7 @@ PARTS: list[tuple[str, str, dict[str, Any]]] = [
             },
         },
     ),
+    ("billed", "costexplorer/costAllocationTag:CostAllocationTag", {"tagKey": "tenbin.dev/stack", "status": "Active"}),
 ]
 """Name, type and inputs of each; `$name` is the id of an earlier one, `$name.property` one of its outputs."""
 

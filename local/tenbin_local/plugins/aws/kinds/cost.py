@@ -132,4 +132,19 @@ KINDS = (
         delete="ce.DeleteAnomalySubscription",
         regional=False,
     ),
+    Kind(
+        token="aws:costexplorer/costAllocationTag:CostAllocationTag",
+        label="Cost Explorer Cost Allocation Tag",
+        calls=(
+            Call(
+                operation="ce.UpdateCostAllocationTagsStatus",
+                fields="tagKey=CostAllocationTagsStatus[0].TagKey status=CostAllocationTagsStatus[0].Status",
+            ),
+        ),
+        identity=lambda making: str(making.inputs["tagKey"]),
+        outputs=lambda _: {"type": "UserDefined"},
+        replaces="tagKey",
+        delete="ce.UpdateCostAllocationTagsStatus",
+        regional=False,
+    ),
 )

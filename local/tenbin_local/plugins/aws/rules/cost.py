@@ -1,5 +1,7 @@
 """Rules of budgets and anomaly alarms."""
 
+import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
@@ -36,6 +38,17 @@ def _number(text: object) -> Decimal | None:
         return None
 
 
+@_TABLE.rule("budget-filters-tags-by-key-and-value", BUDGET, source=f"{_BUDGETS}/API_budgets_Budget.html")
+def _filters(view: View) -> Iterator[Problem]:
+    for index, one in enumerate(view.known("costFilters") or []):
+        if one.get("name") != "TagKeyValue":
+            continue
+        for number, value in enumerate(one.get("values") or []):
+            if not re.fullmatch(r"(user|aws):[^$]+\$.*", value):
+                place = f"costFilters[{index}].values[{number}]"
+                yield Problem(place, f"{value!r} is no tag with its value; 'user:key$value' is")
+
+
 @_TABLE.rule("budget-tells-somebody", BUDGET, source=f"{_BUDGETS}/API_budgets_NotificationWithSubscribers.html")
 def _notifications(view: View) -> Iterator[Problem]:
     given = view.known("notifications") or []
@@ -65,6 +78,32 @@ def _monitor(view: View) -> Iterator[Problem]:
         yield Problem("monitorDimension", "required with type DIMENSIONAL, which has no monitorSpecification")
     if kind == "CUSTOM" and (dimension or not custom):
         yield Problem("monitorSpecification", "required with type CUSTOM, which has no monitorDimension")
+
+
+@_TABLE.rule(
+    "custom-monitor-is-of-one-tag-category-or-account-list",
+    tokens.ANOMALY_MONITOR,
+    source="docs.aws.amazon.com/cost-management/latest/userguide/getting-started-ad.html",
+)
+def _specification(view: View) -> Iterator[Problem]:
+    text = view.known("monitorSpecification")
+    if text is None or view.known("monitorType") != "CUSTOM":
+        return
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError as error:
+        yield Problem("monitorSpecification", f"no JSON: {error}")
+        return
+    said = [key for key, value in given.items() if value is not None]
+    if len(said) != 1 or said[0] not in ("CostCategories", "Dimensions", "Tags"):
+        problem = "exactly one of CostCategories, Dimensions and Tags is allowed"
+        yield Problem("monitorSpecification", f"has {', '.join(said) or 'nothing'}; {problem}")
+        return
+    kind, one = said[0], given[said[0]]
+    if not one.get("Key") or not one.get("Values"):
+        yield Problem("monitorSpecification", f"{kind} needs Key and Values")
+    elif kind == "Dimensions" and one["Key"] != "LINKED_ACCOUNT":
+        yield Problem("monitorSpecification", f"{one['Key']} is no dimension of a custom monitor; LINKED_ACCOUNT is")
 
 
 @_TABLE.rule("immediate-alarms-go-to-topics", SUBSCRIPTION, source=f"{_BUDGETS}/API_AnomalySubscription.html")
