@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from tenbin_spec import catalogue, contract
+from tenbin_spec import accelerator_memory, catalogue, contract
 from tenbin_spec.clusters import Cluster
 from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.eks_pools import pool_problems
@@ -138,13 +138,15 @@ def _service_problems(name: str, service: Mapping[str, Any], pools: Mapping[str,
         message = f"names that begin with {RESERVED_PREFIX!r} are the gateway's own. Allowed: any other name"
         problems.append(_problem(("services", name), message))
     engine = _mapping(service.get("engine"))
+    need = accelerator_memory.need_of(_mapping(service.get("model")), engine)
     wanted = service.get("pools")
     for index, pool in enumerate(wanted if isinstance(wanted, list | tuple) else ()):
         place = ("services", name, "pools", index)
         if isinstance(pool, str) and pool not in pools:
             problems.append(_problem(place, not_one_of(pool, map(str, pools), "a pool of this stack")))
         elif isinstance(pool, str):
-            problems += _fit_problems(place, engine, pool, _mapping(pools[pool]))
+            unfit = _fit_problems(place, engine, pool, _mapping(pools[pool]))
+            problems += unfit or _memory_problems(place, need, engine, pool, pools)
     profile = engine.get("profile")
     if isinstance(profile, str) and profile not in catalogue.profiles():
         message = not_one_of(profile, catalogue.profiles(), "in the catalogue of profiles")
@@ -177,6 +179,20 @@ def _fit_problems(
         f" Allowed: a pool with {parallel} or more per node"
     )
     return [_problem(place, message)]
+
+
+def _memory_problems(
+    place: tuple[str | int, ...],
+    need: accelerator_memory.Need | None,
+    engine: Mapping[str, Any],
+    pool: str,
+    pools: Mapping[str, Any],
+) -> list[Problem]:
+    parallel = engine.get("tensor_parallel", 1)
+    if need is None or not isinstance(parallel, int) or parallel < 1:
+        return []
+    message = accelerator_memory.too_small(need, pool, pools, parallel)
+    return [] if message is None else [_problem(place, message)]
 
 
 def _problem(location: tuple[str | int, ...], message: str) -> Problem:

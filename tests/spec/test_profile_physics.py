@@ -7,56 +7,15 @@ import re
 
 import pytest
 from tenbin_spec import catalogue
+from tenbin_spec.model_shapes import ModelShape
 from tenbin_spec.profiles import EngineProfile, curve_ms
 
 MIB = 1024**2
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Shape:
-    """What a model holds, from its configuration; parameters in billions."""
-
-    parameters: float
-    active: float
-    """Read for one token, without the embeddings."""
-    active_16_bit: float = 0.0
-    """The part of it that stays in 16 bit whatever the weights: attention and head of models with MXFP4 experts."""
-    layers: int
-    kv_heads: int
-    head_dim: int
-    whole_layers: int | None = None
-    """Layers whose attention sees the whole context, where the others have a window."""
-
-    @property
-    def mixture(self) -> bool:
-        """Whether a token uses few of the parameters."""
-        return self.active < self.parameters / 2
-
-    @property
-    def kv_values_per_token(self) -> int:
-        """Keys and values that a token of context leaves behind."""
-        return 2 * (self.whole_layers or self.layers) * self.kv_heads * self.head_dim
-
-
-SHAPES = {
-    "llama-3.1-8b": Shape(parameters=8.03, active=7.5, layers=32, kv_heads=8, head_dim=128),
-    "llama-3.3-70b": Shape(parameters=70.6, active=69.5, layers=80, kv_heads=8, head_dim=128),
-    "qwen3-32b": Shape(parameters=32.8, active=32.0, layers=64, kv_heads=8, head_dim=128),
-    "qwen3-30b-a3b": Shape(parameters=30.5, active=3.0, layers=48, kv_heads=4, head_dim=128),
-    "gpt-oss-120b": Shape(
-        parameters=117.0, active=5.1, active_16_bit=1.5, layers=36, kv_heads=8, head_dim=64, whole_layers=18
-    ),
-    "gpt-oss-20b": Shape(
-        parameters=20.9, active=3.6, active_16_bit=1.2, layers=24, kv_heads=8, head_dim=64, whole_layers=12
-    ),
-}
-BYTES = {"bf16": 2.0, "fp8": 1.0, "mxfp4": 0.53}
-"""Of a weight; MXFP4 with its scales."""
 TFLOPS = {"A100-80GB": 312, "B200": 2250, "H100": 989, "H200": 989, "L40S": 362, "RTX-PRO-6000": 504}
 """Dense bf16 peak of the vendor's data sheets; FP8 has twice as much."""
-PATTERN = re.compile(
-    r"^(?P<on>[a-z0-9-]+?)-(?P<model>llama|qwen|gpt)(?P<rest>.+)-(?P<weights>bf16|fp8|mxfp4)-tp\d+-vllm"
-)
+PATTERN = re.compile(r"^(?P<on>[a-z0-9-]+?)-(?P<model>(llama|qwen|gpt).+)-(?P<weights>bf16|fp8|mxfp4)-tp\d+-vllm")
 REAL = [profile for profile in catalogue.profiles().values() if profile.kind != "synthetic"]
 
 
@@ -65,7 +24,7 @@ class Best:
     """A profile beside the bounds of its accelerators."""
 
     profile: EngineProfile
-    shape: Shape
+    shape: ModelShape
     weight_bytes: float
     kv_bytes: float
 
@@ -81,10 +40,11 @@ def best(profile: EngineProfile) -> Best:
     found = PATTERN.match(profile.name)
     assert found, f"{profile.name} does not say model, weights, parallelism and engine"
     assert found["on"] == profile.accelerator.lower()
-    weights = found["weights"]
-    shape = SHAPES[found["model"] + found["rest"]]
+    shape = catalogue.models()[profile.model]
+    assert found["weights"] == shape.weights
+    assert found["model"] in profile.model.lower()
     kv_bytes = 1.0 if re.search(r"\bFP8 KV cache", profile.source) else 2.0
-    return Best(profile, shape, BYTES[weights], kv_bytes * shape.kv_values_per_token)
+    return Best(profile, shape, shape.weights.bytes, kv_bytes * shape.kv_values_per_token)
 
 
 each_profile = pytest.mark.parametrize("own", [best(profile) for profile in REAL], ids=[p.name for p in REAL])
@@ -93,6 +53,7 @@ each_profile = pytest.mark.parametrize("own", [best(profile) for profile in REAL
 @each_profile
 def test_a_lone_decode_takes_longer_than_reading_the_weights_but_not_by_much(own: Best) -> None:
     shape = own.shape
+    assert shape.active
     read = 2 * shape.active_16_bit + own.weight_bytes * (shape.active - shape.active_16_bit)
     ratio = curve_ms(own.profile.forward.decode_ms, 1) / (read * 1e9 / own.bytes_per_ms)
     # The many small kernels of a mixture take time beside few bytes.
@@ -126,6 +87,7 @@ def test_prompts_are_computed_below_the_peak_but_not_far_below(own: Best) -> Non
         + forward.per_prefill_context_ms * tokens**2 / 2
     )
     per_ms = TFLOPS[profile.accelerator] * 1e9 * profile.tensor_parallel * (2 if "fp8" in profile.name else 1)
+    assert own.shape.active
     floor_ms = 2 * own.shape.active * 1e9 * tokens / per_ms
     assert 1.0 < taken_ms / floor_ms < (4.0 if own.shape.mixture else 3.0)
 

@@ -1,4 +1,4 @@
-"""The catalogue: accelerators, instance types, dated prices and engine profiles, each with its source.
+"""The catalogue: accelerators, instance types, models, dated prices and engine profiles, each with its source.
 
 An unknown price or profile is a typed unknown (None), never 0: the checks treat it as a finding.
 """
@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from tenbin_spec.catalogue.prices import PriceBook
+from tenbin_spec.model_shapes import ModelShape
 from tenbin_spec.pools import Pool
 from tenbin_spec.profiles import EngineProfile
 from tenbin_spec.quantities import Day, Frozen
@@ -87,6 +88,12 @@ class _Instances(Frozen):
     instances: dict[str, Instance]
 
 
+class _Models(Frozen):
+    source: str
+    date: Day
+    models: dict[str, ModelShape]
+
+
 class _Addons(Frozen):
     source: str
     date: Day
@@ -107,6 +114,12 @@ def accelerators() -> dict[str, Accelerator]:
 def instances() -> dict[str, Instance]:
     """Return the instance types by name."""
     return _Instances.model_validate(_read("instances.json")).instances
+
+
+@functools.cache
+def models() -> dict[str, ModelShape]:
+    """Return what is known of the sizes of models, by their id in the hub."""
+    return _Models.model_validate(_read("models.json")).models
 
 
 @functools.cache
