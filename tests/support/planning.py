@@ -142,6 +142,7 @@ def replica(
     running: Any = 1.0,
     waiting: Any = 0.0,
     left_s: float | None = None,
+    marked_s: float | None = None,
 ) -> observation.ReplicaState:
     return observation.ReplicaState(
         name=name,
@@ -150,6 +151,7 @@ def replica(
         is_scheduled=is_scheduled,
         engine=observation.EngineReading(running=running, waiting=waiting, kv_usage=0.1),
         notice=None if left_s is None else observation.Notice(why="spot interruption notice", left_s=left_s),
+        marked_s=marked_s,
     )
 
 

@@ -129,6 +129,7 @@ class World:
                     name=item.name,
                     phase=item.phase(now_s),
                     since_s=item.since_s(now_s),
+                    marked_s=now_s - item.marked_s if item.marked_s <= now_s else None,
                     is_scheduled=item.node_s <= now_s,
                     engine=NOT_READ if is_blind else _reading(item, loads, now_s),
                 )

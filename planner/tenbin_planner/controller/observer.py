@@ -170,8 +170,11 @@ class ClusterObserver:
         *,
         at: float,
     ) -> dict[str, WorkloadState]:
-        draining = {state.uid for state in states if state.phase is Phase.DRAINING}
-        self._draining_since = {uid: self._draining_since.get(uid, at) for uid in draining}
+        self._draining_since = {
+            state.uid: self._draining_since.get(state.uid, at)
+            for state in states
+            if state.phase is Phase.DRAINING or (state.phase is Phase.TERMINATING and state.uid in self._draining_since)
+        }
         return {
             item.name: self._workload(item, told[item.name], states, scraped, at=at)
             for item in document.workloads
@@ -208,16 +211,18 @@ class ClusterObserver:
         self, state: PodState, scraped: Mapping[str, Scraped | Absent], rank: int | None, *, at: float
     ) -> ReplicaState:
         result = scraped.get(state.name, Absent(why="not ready"))
-        is_draining = state.phase is Phase.DRAINING
+        marked = self._draining_since.get(state.uid)
+        marked_s = None if marked is None else at - marked
         return ReplicaState(
             name=state.name,
             phase=state.phase,
-            since_s=at - self._draining_since[state.uid] if is_draining else state.starting_s,
+            since_s=marked_s if marked_s is not None and state.phase is Phase.DRAINING else state.starting_s,
             is_scheduled=state.is_scheduled,
             engine=result.reading if isinstance(result, Scraped) else result,
             start=self._nodes.start(state.uid),
             rank=rank,
             notice=self._notice(state),
+            marked_s=marked_s,
         )
 
     def _notice(self, state: PodState) -> Notice | None:

@@ -98,7 +98,9 @@ def look(
             horizon_s=length_s,
             inputs=answers.inputs(declared=agreed.workload.input_tokens, mean=input_mean),
             outputs=outputs,
-            in_flight=_in_flight(signals.classes, classes),
+            in_flight=_in_flight(
+                signals.classes, classes, [counts[item.name] for item in usable if item.name in counts]
+            ),
             shares=_shares(signals.classes, classes),
             expected_rps=agreed.workload.requests_per_second.expected,
             peak_rps=agreed.workload.requests_per_second.peak,
@@ -189,7 +191,8 @@ def _group(
     )
 
 
-def _in_flight(seen: Sequence[ClassObservation], classes: Sequence[str]) -> futures.InFlight:
+def _in_flight(seen: Sequence[ClassObservation], classes: Sequence[str], counts: Sequence[Counts]) -> futures.InFlight:
+    """Return what is in flight at replicas that stay: those that end answer for what they have until they are gone."""
     tokens: list[NDArray[np.float64]] = []
     places: list[NDArray[np.int64]] = []
     total = 0
@@ -198,14 +201,31 @@ def _in_flight(seen: Sequence[ClassObservation], classes: Sequence[str]) -> futu
             continue
         known = np.array(item.running.output_tokens, dtype=np.float64)
         known = np.where(np.isfinite(known) & (known >= 0) & (known <= futures.MOST_TOKENS), known, 0.0)
-        tokens.append(known)
-        places.append(np.full(known.size, classes.index(item.class_name), dtype=np.int64))
-        total += max(known.size, item.running.count)
+        stays = _stays(item, known.size, counts)
+        tokens.append(known[stays])
+        places.append(np.full(tokens[-1].size, classes.index(item.class_name), dtype=np.int64))
+        total += round(max(known.size, item.running.count) * (float(stays.mean()) if known.size else 1.0))
     return futures.InFlight(
         output_tokens=np.concatenate([np.empty(0), *tokens]),
         class_index=np.concatenate([np.empty(0, dtype=np.int64), *places]),
         count=total,
     )
+
+
+def _stays(item: ClassObservation, size: int, counts: Sequence[Counts]) -> NDArray[np.bool_]:
+    """Return which requests of a sample are at replicas that stay.
+
+    Those that came before a replica was marked were spread over it and the others alike, so of these a share is left
+    out, evenly.
+    """
+    ending_s = np.sort([seconds for each in counts for seconds in each.ending_s])
+    age_s = np.array(item.running.age_s, dtype=np.float64)
+    if not ending_s.size or age_s.size != size:
+        return np.ones(size, dtype=np.bool_)
+    replicas = ending_s.size + sum(each.ready for each in counts)
+    passed = np.cumsum(np.searchsorted(ending_s, np.nan_to_num(age_s, posinf=0.0, neginf=0.0)) / replicas)
+    stays: NDArray[np.bool_] = np.floor(passed) == np.floor(np.concatenate([[0.0], passed[:-1]]))
+    return stays
 
 
 def _shares(seen: Sequence[ClassObservation], classes: Sequence[str]) -> dict[str, float]:

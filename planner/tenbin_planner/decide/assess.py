@@ -92,7 +92,7 @@ def assess(
     ahead_s, hold_s = lead_s + interval_s, hold.LEADS * lead_s
     known = _cheapest_capacity(workloads, capacities)
     best = dict(known.best) if known is not None else {}
-    remembered = _remember(memory.service(service), agreed, seen, best, at=observation.gateway.at)
+    remembered = _remember(memory.service(service), agreed, seen, best, at=observation.gateway.at, lead_s=lead_s)
     foreseen = _outlook(seen, remembered, agreed, at=observation.at, horizon_s=ahead.horizon_s(lead_s, interval_s))
     if foreseen is not None and not recipe.forecast:
         foreseen = _as_now(foreseen)
@@ -172,6 +172,7 @@ def _remember(
     best: Mapping[str, float],
     *,
     at: float,
+    lead_s: float,
 ) -> ServiceMemory:
     input_step, output_step = capacity.length_steps(agreed.workload, seen.lengths, before)
     before = dataclasses.replace(before, input_step=input_step, output_step=output_step)
@@ -181,7 +182,7 @@ def _remember(
         before,
         demand=outlook.learn(before.demand, seen.demand.arrivals, until=seen.demand.known_until),
         lengths=answers.learn(before.lengths, seen.classes, declared=agreed.workload.output_tokens),
-        budget=budget.learn(before.budget, seen.classes, agreed.slo.classes, best, at=at),
+        budget=budget.learn(before.budget, seen.classes, agreed.slo.classes, best, at=at, lead_s=lead_s),
     )
 
 
@@ -226,6 +227,7 @@ def _needed(
 ) -> need.Needed:
     ready = sum(item.ready for item in counts.values())
     serving = ready + sum(seconds > 0 for item in counts.values() for seconds in item.going_s)
+    answering = serving + sum(len(item.ending_s) for item in counts.values())
     supplies = [need.Supply(from_s=0.0, bound_rps=ready * known.bound_rps)]
     supplies += [
         need.Supply(from_s=seconds, bound_rps=known.bound_rps)
@@ -236,7 +238,7 @@ def _needed(
         foreseen,
         lead_s=ahead_s,
         drain_s=max(_patience_s(agreed), need.DRAIN_LEADS * lead_s),
-        backlog=_backlog(seen, serving * known.slots),
+        backlog=_backlog(seen, answering * known.slots),
         supplies=supplies,
     )
 
@@ -250,7 +252,7 @@ def _patience_s(agreed: DocumentService) -> float:
 
 
 def _backlog(seen: signals.Signals, slots: int) -> int:
-    """Return the requests that wait: what engines say, or what is in flight beyond the slots of ready replicas."""
+    """Return the requests that wait: what engines say, or what is in flight beyond the slots of those that answer."""
     in_flight = None if isinstance(seen.demand, Absent) else seen.demand.in_flight
     beyond = 0 if in_flight is None else max(0, in_flight - slots)
     return max(beyond, seen.waiting or 0)

@@ -10,8 +10,13 @@ whole replicas, so there one replica's rent counts. The second factor makes a mi
 budget allows, and cheaper while less was: the price at which the least money holds the target is not known beforehand,
 so it is found by feedback (dual ascent on the Lagrangian of cost under a share of good requests).
 
-The debt is counted in requests, beside `TIGHT` of the budget so that chance leaves the target kept, and fades with
+The debt is counted in requests, beside a part of the budget so that chance leaves the target kept, and fades with
 `FADING_S`: what was saved long ago may not be spent now, since the window's rest is not known.
+
+    part = TIGHT - lead time / RESERVE_S
+
+A burst misses until replicas asked for serve, whatever a miss is worth by then. The longer a start takes, the more of
+the budget such bursts use, and the less is left to be spent on purpose.
 """
 
 from __future__ import annotations
@@ -33,7 +38,8 @@ REPLICA_BUDGETS = 2.5
 """In a fleet of few, one replica earns its rent by saving so many error budgets of the usual demand."""
 PACE_S = 3 * 3600.0
 GAIN = 3.0
-TIGHT = 0.75
+TIGHT, LEAST_TIGHT = 0.775, 0.5
+RESERVE_S = 2400.0
 FADING_S = 86_400.0
 CHEAPEST, DEAREST = 0.25, 3.0
 """Bounds of the second factor."""
@@ -109,6 +115,7 @@ def learn(
     best: Mapping[str, float],
     *,
     at: float,
+    lead_s: float,
 ) -> BudgetMemory:
     """Take note of what was answered since the last time.
 
@@ -119,6 +126,7 @@ def learn(
         best: share of good requests that an almost empty replica reaches, by class; 1 where missing. What is missed
             even there is no debt that replicas could pay.
         at: now, in seconds.
+        lead_s: until a start serves, in seconds.
     """
     passed_s = min(max(0.0, at - memory.at), FADING_S) if memory.at else 0.0
     fade = math.exp(-passed_s / FADING_S)
@@ -131,7 +139,7 @@ def learn(
         begun_anew = total < before.total or good < before.good
         more = total if begun_anew else total - before.total
         missed = more - (good if begun_anew else good - before.good)
-        allowed = TIGHT * float(objectives[item.class_name].error_budget) + 1.0 - best.get(item.class_name, 1.0)
+        allowed = part(lead_s) * float(objectives[item.class_name].error_budget) + 1.0 - best.get(item.class_name, 1.0)
         classes[item.class_name] = ClassBudget(
             good=good,
             total=total,
@@ -141,6 +149,11 @@ def learn(
         )
     seconds = memory.seconds * fade + passed_s
     return BudgetMemory(at=at, seconds=seconds, classes=dict(sorted(classes.items())))
+
+
+def part(lead_s: float) -> float:
+    """Return the part of the error budget that is spent on purpose, for a lead time in seconds."""
+    return max(LEAST_TIGHT, TIGHT - lead_s / RESERVE_S)
 
 
 def usual_rps(memory: BudgetMemory, declared_rps: float) -> float:

@@ -132,6 +132,8 @@ class ReplicaState:
     """Its place among the replicas of its workload, from 0, where the kind removes by that."""
     notice: Notice | None = None
     """That its node is about to go; it serves until then."""
+    marked_s: float | None = None
+    """Seconds since it was marked for removal, also once it terminates; None for one that was not."""
 
     @property
     def is_going(self) -> bool:

@@ -41,6 +41,9 @@ class Counts:
     refused: str | None = None
     """Why the cluster makes no replica more, where some are missing for that."""
 
+    ending_s: tuple[float, ...] = ()
+    """Seconds since each replica was marked that answers what it has and takes nothing more."""
+
     @property
     def absent(self) -> int:
         """Replicas that are part of `told` and are gone, or are about to go: the count must make up for them."""
@@ -99,6 +102,11 @@ def count(state: WorkloadState, told: int, *, lead: LeadBelief) -> Counts:
         going_s=tuple(going),
         room=None if state.room is None else max(0, state.room - missing - _without_node(staying)),
         refused=state.refused if refused else None,
+        ending_s=tuple(
+            replica.marked_s
+            for replica in staying.replicas
+            if replica.marked_s is not None and replica.phase in (Phase.DRAINING, Phase.TERMINATING)
+        ),
     )
 
 

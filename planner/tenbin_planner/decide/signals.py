@@ -115,6 +115,9 @@ def workload(state: WorkloadState, reader: Reader) -> WorkloadState | None:
             replica,
             since_s=reader.number(f"replica {replica.name} age", replica.since_s, LONGEST_AGE_S) or 0.0,
             notice=None if replica.notice is None else _notice(replica.name, replica.notice, reader),
+            marked_s=None
+            if replica.marked_s is None
+            else reader.number(f"replica {replica.name} time since its mark", replica.marked_s, LONGEST_AGE_S) or 0.0,
         )
         for replica in state.replicas
     )

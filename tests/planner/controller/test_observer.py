@@ -16,7 +16,7 @@ from tenbin_planner.controller.cluster import Listed
 from tenbin_planner.controller.documents import Documents
 from tenbin_planner.controller.histograms import Histogram
 from tenbin_planner.controller.scraper import Counters, Scraped, Target
-from tenbin_planner.decide.observation import Absent, EngineReading, Notice, Observation, ReplicaState
+from tenbin_planner.decide.observation import Absent, EngineReading, Notice, Observation, Phase, ReplicaState
 from tenbin_spec import contract
 from tenbin_spec.engines import EngineKind
 
@@ -96,13 +96,15 @@ class Prometheus:
 
 
 class Clock:
-    """A clock that stands still."""
+    """A clock that stands still until it is set."""
+
+    at = NOW
 
     def now(self) -> float:
-        return NOW
+        return self.at
 
 
-def pod(name: str, *, address: str | None = "10.0.0.7", ready: bool = True) -> dict[str, object]:
+def pod(name: str, *, address: str | None = "10.0.0.7", ready: bool = True) -> dict[str, Any]:
     labels = {"tenbin.dev/service": "chat", "tenbin.dev/role": "serve", "tenbin.dev/pool": "l4-spot"}
     return {
         "metadata": {"name": name, "uid": name, "labels": labels},
@@ -121,6 +123,7 @@ def seeing(
     prometheus: Prometheus | None = None,
     log: demand.DemandLog | None = None,
     cluster: Cluster | None = None,
+    clock: Clock | None = None,
     **changes: object,
 ) -> observer.ClusterObserver:
     return observer.ClusterObserver(
@@ -130,7 +133,7 @@ def seeing(
         scraper=scraper,  # type: ignore[arg-type]
         prometheus=prometheus or Prometheus(),  # type: ignore[arg-type]
         log=log or demand.DemandLog(),
-        clock=Clock(),
+        clock=clock or Clock(),
     )
 
 
@@ -204,9 +207,23 @@ async def test_what_engines_tell_is_counted_nowhere() -> None:
     assert (seen.cumulative, seen.last_minute.share) == (demand.Attainment(good=0, total=0), None)
 
 
+async def test_a_replica_that_was_marked_keeps_its_mark_until_it_is_gone() -> None:
+    marked, deleted, clock = pod("a"), pod("b"), Clock()
+    made = seeing(marked, deleted, pod("c"), scraper=Scraper(), clock=clock)
+    marked["metadata"]["annotations"] = {"tenbin.dev/draining": "true"}
+    found = []
+    for clock.at in (NOW, NOW + 30, NOW + 90):
+        replicas = (await made.observe()).observation.workloads[SPOT].replicas
+        found.append([(replica.phase, replica.marked_s) for replica in replicas])
+        for item in (marked, deleted):
+            item["metadata"]["deletionTimestamp"] = "2026-11-24T21:45:00Z"
+    assert found[0] == [(Phase.DRAINING, 0.0), (Phase.READY, None), (Phase.READY, None)]
+    assert found[2] == [(Phase.TERMINATING, 90.0), (Phase.TERMINATING, None), (Phase.READY, None)]
+
+
 def member(worker: int, *, node: str) -> dict[str, Any]:
     """Return a pod of a group of two."""
-    made: dict[str, Any] = pod(f"g-0-{worker}" if worker else "g-0")
+    made = pod(f"g-0-{worker}" if worker else "g-0")
     places = {"name": "g", "group-index": "0", "worker-index": str(worker)}
     made["metadata"]["labels"] |= {f"leaderworkerset.sigs.k8s.io/{key}": value for key, value in places.items()}
     made["metadata"]["annotations"] = {"leaderworkerset.sigs.k8s.io/size": "2"}

@@ -100,6 +100,18 @@ def test_what_runs_counts_as_it_is_and_a_sample_stands_for_all() -> None:
     assert many_look.search.judged(4, 4).misses > few_look.search.judged(4, 4).misses
 
 
+def test_what_is_in_flight_at_a_replica_that_ends_is_no_load_of_the_others() -> None:
+    ages_s = tuple(float(age) for age in range(80, 0, -2))
+    running = demand.RunningSample(count=40, age_s=ages_s, output_tokens=(50,) * 40)
+    ending = replica("e", Phase.TERMINATING, marked_s=40.0)
+    places = []
+    for states in (ready(ON_DEMAND, 3), workload(ON_DEMAND, *map(replica, "abc"), ending, told=3)):
+        found = look(observe(states, rate=10, told={"running": running}))
+        assert found is not None
+        places.append(found.search.results(3)[0].present)
+    assert places == [40, 40 - 20 // 4]  # 20 came before the mark, to four replicas
+
+
 def two(**arrivals: list[Any]) -> tuple[demand.ClassObservation, ...]:
     item = planning.gateway({"chat": []}).classes["chat", "interactive"]
     return tuple(

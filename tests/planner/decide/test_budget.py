@@ -15,6 +15,7 @@ from tenbin_spec.objectives import Objective
 
 OBJECTIVES = {"interactive": Objective(target="0.99", ttft_ms=1000)}
 RENT = 4.0 / 3600
+LEAD_S = 60.0
 
 
 def seen(good: int, total: int) -> demand.ClassObservation:
@@ -22,11 +23,15 @@ def seen(good: int, total: int) -> demand.ClassObservation:
     return dataclasses.replace(item, cumulative=demand.Attainment(good=good, total=total))
 
 
-def after(*counts: tuple[int, int], best: float = 1.0, every_s: float = 60.0) -> budget.BudgetMemory:
+def after(
+    *counts: tuple[int, int], best: float = 1.0, every_s: float = 60.0, lead_s: float = LEAD_S
+) -> budget.BudgetMemory:
     remembered = budget.BudgetMemory()
     for tick, (good, total) in enumerate(counts):
         at = 1000.0 + every_s * tick
-        remembered = budget.learn(remembered, [seen(good, total)], OBJECTIVES, {"interactive": best}, at=at)
+        remembered = budget.learn(
+            remembered, [seen(good, total)], OBJECTIVES, {"interactive": best}, at=at, lead_s=lead_s
+        )
     return remembered
 
 
@@ -40,9 +45,15 @@ def test_at_first_a_miss_is_worth_what_some_requests_cost() -> None:
 
 
 def test_behind_the_budget_a_miss_is_dearer_and_ahead_of_it_cheaper() -> None:
-    even = 10_000 - round(10_000 * 0.01 * budget.TIGHT)
+    even = 10_000 - round(10_000 * 0.01 * budget.part(LEAD_S))
     behind, ahead = after((0, 0), (even - 100, 10_000)), after((0, 0), (10_000, 10_000))
     assert price(ahead) < price(after((0, 0), (even, 10_000))) < price(behind)
+
+
+def test_the_longer_a_start_takes_the_less_of_the_budget_is_spent_on_purpose() -> None:
+    quick, slow = after((0, 0), (9_940, 10_000)), after((0, 0), (9_940, 10_000), lead_s=420.0)
+    assert price(quick) < price(slow)
+    assert budget.part(60.0) > budget.part(180.0) > budget.part(420.0) >= budget.part(1e9) == budget.LEAST_TIGHT
 
 
 def test_the_price_stays_within_its_bounds() -> None:

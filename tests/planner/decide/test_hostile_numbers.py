@@ -82,6 +82,16 @@ def test_a_replica_of_hostile_age_counts_as_new(value: float) -> None:
 
 
 @hostile
+def test_a_hostile_time_since_a_mark_leaves_all_in_flight_at_the_others(value: float) -> None:
+    running = demand.RunningSample(count=2, age_s=(5.0, 1.0), output_tokens=(50, 10))
+    ending = replica("b", Phase.TERMINATING, marked_s=value)
+    observation = seen(states=(workload(SPOT, replica("a"), ending, told=1),), told={"running": running})
+    found = decided(observation).plan
+    assert found.wanted()[SPOT] >= 1
+    assert "replica b time since its mark" in [item.where for item in found.ignored]
+
+
+@hostile
 def test_hostile_lengths_change_nothing(value: float) -> None:
     lengths = {"chat": ObservedLengths(input_tokens=value, output_tokens=value, requests=1000)}
     result = decided(dataclasses.replace(seen(), lengths=lengths))
