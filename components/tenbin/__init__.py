@@ -14,6 +14,7 @@ from tenbin.cluster import Cluster, ClusterArgs
 from tenbin.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
 from tenbin.cost_guard import CostGuard, CostGuardArgs
 from tenbin.gateway import Gateway, GatewayArgs
+from tenbin.karpenter import Karpenter, KarpenterArgs
 from tenbin.model_service import ModelService, ModelServiceArgs
 from tenbin.network import Network, NetworkArgs
 from tenbin.observability import Observability, ObservabilityArgs
@@ -35,6 +36,8 @@ __all__ = [
     "CostGuardArgs",
     "Gateway",
     "GatewayArgs",
+    "Karpenter",
+    "KarpenterArgs",
     "ModelService",
     "ModelServiceArgs",
     "Network",

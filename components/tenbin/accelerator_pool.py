@@ -10,6 +10,7 @@ from tenbin._layout import pool as layout
 from tenbin.shapes import ClusterConfig, PoolConfig
 
 _PLACED = ("cluster_name", "vpc_id", "subnet_ids", "security_group_id", "node_role_arn", "node_role_name")
+_OPTIONAL = ("instance_profile_name",)
 
 
 class AcceleratorPoolArgs(TypedDict):
@@ -35,6 +36,8 @@ class AcceleratorPoolArgs(TypedDict):
     """Of `eks`, required: role of the nodes."""
     node_role_name: NotRequired[pulumi.Input[str]]
     """Of `eks`, required: name of that role."""
+    instance_profile_name: NotRequired[pulumi.Input[str]]
+    """Of `eks` with a Karpenter of one's own: instance profile of its nodes; it makes one of the role when absent."""
 
 
 class AcceleratorPool(pulumi.ComponentResource):
@@ -56,7 +59,7 @@ class AcceleratorPool(pulumi.ComponentResource):
     """Price per hour with all nodes; `unknown` without a price."""
 
     def __init__(self, name: str, args: AcceleratorPoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        parsed = parsing.pool_arguments(args, component=f"AcceleratorPool {name}", placed=_PLACED)
+        parsed = parsing.pool_arguments(args, component=f"AcceleratorPool {name}", placed=_PLACED, optional=_OPTIONAL)
         pool_name = parsed.name or name
         bond, facts = layout.contract_of(pool_name), layout.facts_of(parsed.pool)
         price = "unknown" if facts.node_hourly_usd is None else money_text(facts.node_hourly_usd)
@@ -77,6 +80,7 @@ class AcceleratorPool(pulumi.ComponentResource):
                 security_group_id=args["security_group_id"],
                 node_role_arn=args["node_role_arn"],
                 node_role_name=args["node_role_name"],
+                instance_profile_name=args.get("instance_profile_name"),
             )
             children = resources.child_options(self, opts)
             pool_nodes.build(opts=children, name=name, pool_name=pool_name, parsed=parsed, place=place)

@@ -16,7 +16,7 @@ from pydantic import ValidationError, field_validator
 from tenbin_spec.clusters import Cluster, ClusterName, EksCluster, Owner
 from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.eks_pools import HOW_NODES_ARE_MADE, pool_problems
-from tenbin_spec.engines import Image
+from tenbin_spec.engines import Image, Registry
 from tenbin_spec.guard import Guard
 from tenbin_spec.networks import Network
 from tenbin_spec.placements import Placement, placements
@@ -53,6 +53,13 @@ class AutoscalerArguments(Frozen):
 
     cluster: EksCluster
     image: Image | None = None
+
+
+class KarpenterArguments(Frozen):
+    """Plain arguments of `Karpenter`."""
+
+    cluster: EksCluster
+    registry: Registry | None = None
 
 
 class NetworkArguments(Frozen):
@@ -175,13 +182,16 @@ def arguments(args: Mapping[str, Any], model: type[Parsed], *, component: str, p
     return found
 
 
-def pool_arguments(args: Mapping[str, Any], *, component: str, placed: tuple[str, ...]) -> PoolArguments:
+def pool_arguments(
+    args: Mapping[str, Any], *, component: str, placed: tuple[str, ...], optional: tuple[str, ...]
+) -> PoolArguments:
     """Parse the plain arguments of `AcceleratorPool`.
 
     Args:
         args: as given.
         component: what the message calls the component.
         placed: names of arguments that come from other resources: required where the stack makes the nodes.
+        optional: names of further arguments that come from other resources.
 
     Raises:
         pulumi.RunError: with every problem.
@@ -190,7 +200,7 @@ def pool_arguments(args: Mapping[str, Any], *, component: str, placed: tuple[str
     needed = placed if cluster.get("kind") == "eks" else ()
     problems = pool_problems(cluster, "", pool)
     problems += [Problem(path=name, message="is required and missing") for name in needed if name not in args]
-    plain = _whole_numbers({key: value for key, value in args.items() if key not in placed})
+    plain = _whole_numbers({key: value for key, value in args.items() if key not in (*placed, *optional)})
     try:
         found = PoolArguments.model_validate(plain)
     except ValidationError as error:

@@ -11,6 +11,7 @@ from tenbin_spec import cost, document, words
 from tenbin_spec.checks import Finding, findings
 from tenbin_spec.clusters import EksCluster
 from tenbin_spec.cost import HourlyRange
+from tenbin_spec.pools import Backend
 from tenbin_spec.quantities import money_text
 from tenbin_spec.stack import Stack
 
@@ -23,6 +24,7 @@ from tenbin.cluster import Cluster
 from tenbin.cluster_autoscaler import ClusterAutoscaler
 from tenbin.cost_guard import CostGuard
 from tenbin.gateway import Gateway
+from tenbin.karpenter import Karpenter
 from tenbin.model_service import ModelService
 from tenbin.network import Network, NetworkArgs
 from tenbin.observability import Observability
@@ -211,17 +213,34 @@ class _Parts:
 
     def pools(self) -> None:
         """Build the pools, and what gives their accelerators to pods where the stack makes the nodes."""
+        after = self._ground.after(self._opts)
+        karpenter, after_karpenter = self._karpenter(after)
         for key, pool in self._args["pools"].items():
-            given = cast("AcceleratorPoolArgs", {"name": key, "pool": pool, **self._ground.pools})
-            AcceleratorPool(f"{self._name}-{key}", given, self._ground.after(self._opts))
+            is_its = self._stack.pools[key].backend is Backend.KARPENTER
+            given = cast(
+                "AcceleratorPoolArgs",
+                {"name": key, "pool": pool, **self._ground.pools, **(karpenter if is_its else {})},
+            )
+            AcceleratorPool(f"{self._name}-{key}", given, after_karpenter if is_its else after)
         if self._stack.cluster.kind == "eks" and not self._stack.cluster.auto_mode:
-            after = self._ground.after(self._opts)
             AcceleratorSupport(f"{self._name}-accelerators", {"pools": self._args["pools"]}, after)
             ClusterAutoscaler(
                 f"{self._name}-autoscaler",
                 {"cluster": self._args["cluster"], "cluster_name": self._ground.pools["cluster_name"]},
                 after,
             )
+
+    def _karpenter(self, after: pulumi.ResourceOptions) -> tuple[dict[str, Any], pulumi.ResourceOptions]:
+        """Build Karpenter where the stack runs its own; return what its pools know of it, and what they wait for."""
+        if self._stack.cluster.kind != "eks" or not self._stack.cluster.karpenter:
+            return {}, after
+        made = Karpenter(
+            f"{self._name}-karpenter",
+            {"cluster": self._args["cluster"], "cluster_name": self._ground.pools["cluster_name"]},
+            after,
+        )
+        later = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(depends_on=[made]))
+        return {"instance_profile_name": made.instance_profile_name}, later
 
     def planner(self, text: str) -> Planner:
         """Build the planner with its wire document."""

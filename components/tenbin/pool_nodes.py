@@ -26,6 +26,8 @@ class Place:
     """That control plane and nodes share."""
     node_role_arn: pulumi.Input[str]
     node_role_name: pulumi.Input[str]
+    instance_profile_name: pulumi.Input[str] | None
+    """Of nodes that a Karpenter of one's own makes."""
 
 
 def build(*, opts: pulumi.ResourceOptions, name: str, pool_name: str, parsed: PoolArguments, place: Place) -> None:
@@ -74,6 +76,7 @@ def build(*, opts: pulumi.ResourceOptions, name: str, pool_name: str, parsed: Po
         tags=tags,
         auto_mode=cluster.auto_mode,
         role_name=place.node_role_name,
+        instance_profile=place.instance_profile_name,
         subnet_ids=subnets,
         security_group_ids=groups,
         placement_group=placement_group,

@@ -265,6 +265,8 @@ class ClusterConfig(TypedDict):
     """Of `eks`: whether the cluster refuses to be deleted."""
     auto_mode: NotRequired[bool]
     """Of `eks`: let EKS run the nodes, for a fee on top of each instance."""
+    karpenter: NotRequired[bool]
+    """Of `eks`: run Karpenter on the system nodes, for the pools with `backend: karpenter`."""
     system_nodes: NotRequired[SystemNodesConfig]
     """Of `eks`: nodes for all that needs no accelerator."""
     addons: NotRequired[dict[str, str]]

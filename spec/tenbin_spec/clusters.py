@@ -46,6 +46,8 @@ KeyArn = Annotated[
 
 _AddonVersion = Annotated[str, Text(r"v\d[\w.+-]{0,62}", "a version of an add-on", "v1.14.2-eksbuild.4")]
 _Bool = Annotated[bool, Field(strict=True)]
+_SERVICES_OF_KARPENTER = ("sqs", "ssm")
+"""Where it hears of interruptions and finds machine images, besides what every node needs."""
 _GRAVITON = re.compile(r"[a-z]+\d+g[a-z]*\.")
 """Families whose first letter after the generation is `g` have Arm processors (EC2 user guide, naming conventions)."""
 
@@ -127,6 +129,8 @@ class EksCluster(Frozen):
     auto_mode: _Bool = False
     """Let EKS run the nodes: it brings its own network, storage, load balancing, repair, device plugins and Karpenter,
     takes a fee on top of each instance, and replaces nodes after 21 days."""
+    karpenter: _Bool = False
+    """Run Karpenter on the system nodes, for the pools with `backend: karpenter`; Auto Mode has one inside."""
     system_nodes: SystemNodes = SystemNodes()
     """Nodes for all that needs no accelerator; unused with `auto_mode`, which brings its own."""
     addons: Annotated[dict[str, _AddonVersion], Field(default_factory=dict)]
@@ -151,10 +155,21 @@ class EksCluster(Frozen):
 
     @model_validator(mode="after")
     def _names_nothing_that_auto_mode_brings(self) -> Self:
-        given = {"system_nodes": self.system_nodes != SystemNodes(), "addons": bool(self.addons)}
+        given = {
+            "system_nodes": self.system_nodes != SystemNodes(),
+            "addons": bool(self.addons),
+            "karpenter": self.karpenter,
+        }
         brought = [name for name, is_given in given.items() if is_given]
         if self.auto_mode and brought:
             raise ValueError(f"{' and '.join(brought)}: auto_mode brings its own. Allowed: one or the other")
+        return self
+
+    @model_validator(mode="after")
+    def _has_the_ways_out_that_karpenter_needs(self) -> Self:
+        missing = [name for name in _SERVICES_OF_KARPENTER if name not in self.network.endpoints]
+        if self.karpenter and self.network.nat == "none" and missing:
+            raise ValueError(f"network.endpoints lacks {', '.join(missing)}, which karpenter needs where nat is none")
         return self
 
     @property

@@ -20,6 +20,15 @@ Image = Annotated[
 """A container image with a tag or, as production demands, a digest."""
 
 
+Registry = Annotated[
+    str,
+    Text(
+        "[a-z0-9][a-z0-9.-]{0,252}(:[0-9]{1,5})?(/[a-z0-9._-]{1,100}){0,8}", "a registry", "registry.example.com/copies"
+    ),
+]
+"""Where container images and charts lie: a host, and a path on it."""
+
+
 class EngineKind(enum.StrEnum):
     """Engines that `ModelService` can build."""
 

@@ -118,10 +118,13 @@ def _reference_problems(configuration: Mapping[str, Any]) -> list[Problem]:
         problems += pool_problems(cluster, str(name), _mapping(pool), PREFIX)
         if (
             cluster.get("kind") == "eks"
-            and not cluster.get("auto_mode")
+            and not (cluster.get("auto_mode") or cluster.get("karpenter"))
             and _mapping(pool).get("backend") == "karpenter"
         ):
-            message = "'karpenter' is only there with auto_mode. Allowed: managed, or auto_mode: true of the cluster"
+            message = (
+                "'karpenter' is there with auto_mode or karpenter of the cluster alone. Allowed: managed, or one of the"
+                " two: true"
+            )
             problems.append(_problem(("pools", str(name), "backend"), message))
         instance_type = _mapping(pool).get("instance_type")
         if isinstance(instance_type, str) and instance_type not in catalogue.instances():

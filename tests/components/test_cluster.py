@@ -314,6 +314,21 @@ def test_every_problem_is_named_at_once() -> None:
             {"auto_mode": True, "addons": {"coredns": "v1.14.3-eksbuild.3"}, "system_nodes": {"volume_gb": 100}},
             "cluster: system_nodes and addons: auto_mode brings its own. Allowed: one or the other",
         ),
+        (
+            {"auto_mode": True, "karpenter": True},
+            "cluster: karpenter: auto_mode brings its own. Allowed: one or the other",
+        ),
+        (
+            {
+                "karpenter": True,
+                "network": {
+                    "zones": ["eu-west-1a", "eu-west-1b"],
+                    "nat": "none",
+                    "endpoints": ["ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "ssm", "sts"],
+                },
+            },
+            "cluster: network.endpoints lacks sqs, which karpenter needs where nat is none",
+        ),
         ({"kind": "existing"}, "cluster.kind: 'existing' is not allowed. Allowed: 'eks'"),
     ],
 )

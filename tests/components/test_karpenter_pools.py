@@ -131,6 +131,11 @@ def test_nodes_lie_in_the_subnets_of_their_zones_and_take_the_clusters_role(clus
     assert every["subnetSelectorTerms"] == [{"id": f"subnet-{letter}"} for letter in "abc"]
 
 
+def test_nodes_of_ones_own_karpenter_have_the_profile_that_is_made_for_them() -> None:
+    spec = node_class(made(place={"instance_profile_name": "nodes-of-karpenter"}))
+    assert (spec["instanceProfile"], "role" in spec) == ("nodes-of-karpenter", False)
+
+
 @pytest.mark.parametrize("cluster", [{}, AUTO])
 def test_placement_is_a_choice_of_its_own(cluster: dict[str, Any]) -> None:
     plain = made("p5.48xlarge", cluster=cluster, efa=True, zones=["eu-west-1a"])

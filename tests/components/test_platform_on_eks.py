@@ -33,6 +33,7 @@ def _registered(text: str, preview: bool) -> Registrations:
 
 
 AUTO: dict[str, Any] = {"cluster": {"auto_mode": True}, "pool": {"backend": "karpenter"}}
+KARPENTER: dict[str, Any] = {"cluster": {"karpenter": True}, "pool": {"backend": "karpenter"}}
 
 
 def test_managed_groups_come_with_a_device_plugin_and_an_autoscaler() -> None:
@@ -64,6 +65,23 @@ def test_auto_mode_comes_with_its_own_and_a_second_device_plugin_would_be_a_mist
     assert tree["AcceleratorPool::platform-l4"] == ["NodeClass::platform-l4-class", "NodePool::platform-l4"]
 
 
+def test_a_karpenter_of_ones_own_comes_before_its_pools_and_with_what_their_nodes_lack() -> None:
+    found = platform(**KARPENTER)
+    tree = found.tree()
+    parts = {"AcceleratorSupport::platform-accelerators", "Karpenter::platform-karpenter"}
+    assert parts <= set(tree["Platform::platform"])
+    assert tree["AcceleratorPool::platform-l4"] == ["EC2NodeClass::platform-l4-class", "NodePool::platform-l4"]
+    for key in ("EC2NodeClass::platform-l4-class", "NodePool::platform-l4"):
+        assert "Release::platform-karpenter" in found.one(key).depends_on
+    spec = found.one("EC2NodeClass::platform-l4-class").inputs["spec"]
+    assert spec["instanceProfile"].startswith("platform-karpenter-node")
+
+
+def test_managed_pools_beside_karpenter_wait_for_nothing_of_it() -> None:
+    found = platform(cluster={"karpenter": True})
+    assert "Release::platform-karpenter" not in found.one("NodeGroup::platform-l4").depends_on
+
+
 def test_auto_mode_is_told_to_enforce_network_policies() -> None:
     item = platform(**AUTO).one("ConfigMap::platform-network-policies").inputs
     assert (item["metadata"]["namespace"], item["metadata"]["name"]) == ("kube-system", "amazon-vpc-cni")
@@ -80,7 +98,7 @@ def test_the_device_plugin_runs_on_the_pools_alone_and_tolerates_a_taint_of_any_
     ]
 
 
-@pytest.mark.parametrize("parts", [{}, AUTO])
+@pytest.mark.parametrize("parts", [{}, AUTO, KARPENTER])
 def test_everything_of_aws_goes_through_a_provider_of_the_clusters_region(parts: dict[str, Any]) -> None:
     found = platform(**parts)
     assert found.one("aws::platform").inputs["region"] == "eu-west-1"
@@ -89,7 +107,7 @@ def test_everything_of_aws_goes_through_a_provider_of_the_clusters_region(parts:
             assert item.provider == "aws::platform", item.key
 
 
-@pytest.mark.parametrize("parts", [{}, AUTO])
+@pytest.mark.parametrize("parts", [{}, AUTO, KARPENTER])
 def test_everything_of_kubernetes_goes_to_the_cluster_that_is_built(parts: dict[str, Any]) -> None:
     found = platform(**parts)
     provider = found.one("kubernetes::platform")
@@ -152,13 +170,13 @@ def test_a_pool_that_alone_would_break_the_cap_is_a_finding() -> None:
     assert messages == [text]
 
 
-@pytest.mark.parametrize("parts", [{}, AUTO])
+@pytest.mark.parametrize("parts", [{}, AUTO, KARPENTER])
 def test_no_resource_lies_outside_a_component(parts: dict[str, Any]) -> None:
     roots = [item.key for item in platform(**parts).resources if not item.parent]
     assert roots == ["Platform::platform"]
 
 
-@pytest.mark.parametrize("parts", [{}, AUTO])
+@pytest.mark.parametrize("parts", [{}, AUTO, KARPENTER])
 def test_the_preview_of_a_new_stack_shows_all_of_it(parts: dict[str, Any]) -> None:
     shown, made = platform(preview=True, **parts), platform(**parts)
     assert sorted(item.key for item in shown.resources) == sorted(item.key for item in made.resources)

@@ -57,6 +57,7 @@ PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (tenbin.ClusterArgs, parsing.ClusterArguments),
     (tenbin.CostGuardArgs, parsing.GuardArguments),
     (tenbin.GatewayArgs, parsing.GatewayArguments),
+    (tenbin.KarpenterArgs, parsing.KarpenterArguments),
     (tenbin.ModelServiceArgs, parsing.ServiceArguments),
     (tenbin.NetworkArgs, parsing.NetworkArguments),
     (tenbin.ObservabilityArgs, observability.ObservabilityArguments),

@@ -88,6 +88,7 @@ def karpenter_pool(auto_mode: bool) -> karpenter.Setting:
         tags=Tags(stack=STACK, owner="ml-platform", part="pool", pool="l4"),
         auto_mode=auto_mode,
         role_name="node",
+        instance_profile=None if auto_mode else "node-profile",
         subnet_ids=["subnet-b"],
         security_group_ids=["sg-cluster", "sg-efa"],
         placement_group="bought",

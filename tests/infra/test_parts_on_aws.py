@@ -28,8 +28,10 @@ place = {
     "node_role_arn": made.node_role_arn,
     "node_role_name": made.node_role_name,
 }
+waiting = pulumi.ResourceOptions(depends_on=[made])
+karpenter = tenbin.Karpenter("karpenter", {"cluster": cluster, "cluster_name": made.name}, waiting)
 for name, pool in settings["pools"].items():
-    tenbin.AcceleratorPool(name, {"pool": pool, **place}, pulumi.ResourceOptions(depends_on=[made]))
+    tenbin.AcceleratorPool(name, {"pool": pool, **place}, waiting)
 """
 POOLS: dict[str, Any] = {
     "spot": {"instance_type": "g6.xlarge", "capacity_type": "spot"},

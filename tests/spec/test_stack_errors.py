@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support import amazon
 from support.stacks import plain_stack
 from tenbin_spec.problems import ConfigurationError
 from tenbin_spec.stack import parse_stack
@@ -154,6 +155,21 @@ CASES = {
         (
             "tenbin:services.chat.pools[0]: 'l4' has 1 accelerators per node, tensor_parallel is 2."
             " Allowed: a pool with 2 or more per node"
+        ),
+    ),
+    "karpenter that nobody runs": (
+        {
+            "cluster": amazon.plain_cluster(),
+            "pools__l4": {
+                "instance_type": "g6.xlarge",
+                "nodes": {"max": 1},
+                "region": "eu-west-1",
+                "backend": "karpenter",
+            },
+        },
+        (
+            "tenbin:pools.l4.backend: 'karpenter' is there with auto_mode or karpenter of the cluster alone."
+            " Allowed: managed, or one of the two: true"
         ),
     ),
     "window without unit": (

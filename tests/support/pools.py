@@ -25,6 +25,7 @@ def pool(
     cluster: dict[str, Any] | None = None,
     cap: str | None = None,
     preview: bool = False,
+    place: dict[str, Any] | None = None,
     **fields: Any,
 ) -> Registrations:
     """Register a pool called `fast` and return what it is made of.
@@ -34,12 +35,14 @@ def pool(
         cluster: fields of the cluster that differ from the valid one.
         cap: money limit per hour.
         preview: whether it runs as in `pulumi preview`.
+        place: what it is placed by besides what every pool is.
         fields: further fields of the pool.
     """
     args: Any = {
         "pool": {"instance_type": instance_type, "nodes": {"max": 2}, "region": "eu-west-1", **fields},
         "cluster": amazon.plain_cluster(**(cluster or {})),
         **PLACE,
+        **(place or {}),
     }
     if cap is not None:
         args["hourly_cap_usd"] = cap

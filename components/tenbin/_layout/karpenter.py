@@ -40,6 +40,8 @@ class Setting:
     tags: Tags
     auto_mode: bool
     role_name: Placed
+    instance_profile: Placed | None = None
+    """Name of the profile that nodes have, with that role; None: Karpenter makes one from the role."""
     subnet_ids: Sequence[Placed]
     security_group_ids: Sequence[Placed]
     placement_group: Placed | None
@@ -120,7 +122,6 @@ def _metadata(setting: Setting) -> Json:
 def _shared(setting: Setting) -> Json:
     reservation = setting.pool.capacity_reservation
     return {
-        "role": setting.role_name,
         "subnetSelectorTerms": [{"id": subnet} for subnet in setting.subnet_ids],
         "securityGroupSelectorTerms": [{"id": group} for group in setting.security_group_ids],
         **({} if reservation is None else {"capacityReservationSelectorTerms": [{"id": reservation}]}),
@@ -138,6 +139,7 @@ def _ec2_node_class(setting: Setting) -> Json:
         "kind": "NodeConfig",
         "spec": {"featureGates": {"FastImagePull": True}},
     }
+    profile = setting.instance_profile
     volume = {"volumeSize": f"{pool.volume_gb}Gi", "volumeType": "gp3", "encrypted": True, "deleteOnTermination": True}
     return {
         "apiVersion": "karpenter.k8s.aws/v1",
@@ -145,6 +147,7 @@ def _ec2_node_class(setting: Setting) -> Json:
         "metadata": _metadata(setting),
         "spec": {
             "amiSelectorTerms": [{"alias": f"al2023@{pool.ami_release or 'latest'}"}],
+            **({"role": setting.role_name} if profile is None else {"instanceProfile": profile}),
             **_shared(setting),
             "metadataOptions": {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 1},
             "blockDeviceMappings": [{"deviceName": launch_templates.ROOT_DEVICE, "ebs": volume}],
@@ -163,6 +166,7 @@ def _auto_node_class(setting: Setting) -> Json:
         "kind": "NodeClass",
         "metadata": _metadata(setting),
         "spec": {
+            "role": setting.role_name,
             **_shared(setting),
             "ephemeralStorage": {"size": f"{pool.volume_gb}Gi"},
             **({"advancedNetworking": {"networkInterfaces": interfaces}} if pool.efa else {}),

@@ -217,6 +217,15 @@ def _access_policy(view: View) -> Iterator[Problem]:
         yield Problem("accessScope.namespaces", "not allowed with scope cluster")
 
 
+@_TABLE.rule("access-policies-are-not-for-nodes", ASSOCIATION, source=f"{_GUIDE}/access-policies.html")
+def _policy_of_nodes(view: View) -> Iterator[Problem]:
+    entry = view.find(tokens.ACCESS_ENTRY, f"{view.known('clusterName')}:{view.known('principalArn')}")
+    kind = str((entry or {}).get("type"))
+    # Nodes of these types have what they need by their type alone.
+    if kind in ("EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX"):
+        yield Problem("principalArn", f"You can't associate an access policy with an access entry of type {kind}")
+
+
 @_TABLE.rule("addon-values-are-a-document", ADDON, source=f"{_GUIDE}/creating-an-add-on.html")
 def _addon(view: View) -> Iterator[Problem]:
     version, values = view.known("addonVersion"), view.known("configurationValues")
