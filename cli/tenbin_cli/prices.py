@@ -141,6 +141,8 @@ def _fixed_texts(fixed: FixedPrices, day: datetime.date) -> Iterator[tuple[str, 
         if isinstance(price, FixedPrice | AutoModeShare):
             amount = f"{money_text(price.usd)} USD" if isinstance(price, FixedPrice) else f"{price.share} of on-demand"
             yield f"{name}: {amount}, of {price.date}", _style(price.date, day)
+    for name, node in (fixed.node_hour or {}).items():
+        yield f"node_hour of {name}: {money_text(node.usd)} USD, of {node.date}", _style(node.date, day)
 
 
 def _style(date: datetime.date, day: datetime.date) -> str:

@@ -7,10 +7,11 @@ from typing import Any, NotRequired, TypedDict, cast
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
-from tenbin_spec import cost, document, words
+from tenbin_spec import cost, document, registered, words
 from tenbin_spec.checks import Finding, findings
 from tenbin_spec.clusters import EksCluster
-from tenbin_spec.cost import HourlyRange
+from tenbin_spec.cost import Estimate, HourlyRange
+from tenbin_spec.cost import words as cost_words
 from tenbin_spec.pools import Backend
 from tenbin_spec.quantities import money_text
 from tenbin_spec.stack import Stack
@@ -39,6 +40,7 @@ from tenbin.shapes import (
     PlannerConfig,
     PoolConfig,
     PricesConfig,
+    ReviewConfig,
     ServiceConfig,
 )
 
@@ -64,6 +66,8 @@ class PlatformArgs(TypedDict):
     """Who scales."""
     observability: NotRequired[ObservabilityConfig]
     """What the stack tells a monitoring system."""
+    review: NotRequired[ReviewConfig]
+    """What a change may cost before somebody must agree."""
 
 
 class Platform(pulumi.ComponentResource):
@@ -82,6 +86,9 @@ class Platform(pulumi.ComponentResource):
     """Where the planner serves its plan, inside the cluster."""
     hourly_usd: pulumi.Output[dict[str, str]]
     """`minimum` and `maximum` price per hour under the cap, as text; `unknown` where a price is."""
+    cost: pulumi.Output[dict[str, Any]]
+    """Estimate of the bill: USD per hour and month at minimum, expected and maximum, by service, pool and line, USD per
+    million tokens, what is committed, and what is `unknown`."""
     slo: pulumi.Output[dict[str, str]]
     """Objectives in words, by service."""
     findings: pulumi.Output[list[dict[str, str]]]
@@ -92,7 +99,9 @@ class Platform(pulumi.ComponentResource):
         stack = parsing.stack(args)
         found = findings(stack)
         capped = cost.stack_range(stack).capped(stack.cost.hourly_usd)
-        super().__init__("tenbin:index:Platform", name, _inputs(stack, found), opts)
+        estimate = cost.of(stack)
+        super().__init__("tenbin:index:Platform", name, _inputs(stack, found, estimate), opts)
+        pulumi.log.info(cost_words.sentence(estimate), resource=self)
         for finding in found:
             pulumi.log.warn(str(finding), resource=self)
         parts = _Parts(self, name, args, stack)
@@ -106,6 +115,7 @@ class Platform(pulumi.ComponentResource):
         self.namespace = parts.namespace
         self.gateway_url, self.planner_url = gateway.url, planner.url
         self.hourly_usd = pulumi.Output.from_input(_texts(capped))
+        self.cost = pulumi.Output.from_input(estimate.plain())
         self.slo = pulumi.Output.from_input({key: words.slo_text(item.slo) for key, item in stack.services.items()})
         self.findings = pulumi.Output.from_input(_plain(found))
         self.register_outputs(
@@ -114,6 +124,7 @@ class Platform(pulumi.ComponentResource):
                 "gateway_url": self.gateway_url,
                 "planner_url": self.planner_url,
                 "hourly_usd": self.hourly_usd,
+                "cost": self.cost,
                 "slo": self.slo,
                 "findings": self.findings,
             }
@@ -310,14 +321,16 @@ class _Parts:
             )
 
 
-def _inputs(stack: Stack, found: Sequence[Finding]) -> dict[str, Any]:
+def _inputs(stack: Stack, found: Sequence[Finding], estimate: Estimate) -> dict[str, Any]:
     """Return what rules over the whole stack need: a policy pack sees resources and their inputs, no configuration."""
     return {
+        "version": registered.VERSION,
         "agreement": stack.model_dump(mode="json", exclude_none=True),
         "cost": {
             "cap_usd": stack.cost.model_dump(mode="json", exclude_none=True),
             "hourly_usd": _texts(cost.stack_range(stack)),
             "services_hourly_usd": {key: _texts(cost.service_range(stack, key)) for key in stack.services},
+            "estimate": estimate.plain(),
         },
         "findings": _plain(found),
     }

@@ -273,6 +273,26 @@ class ClusterConfig(TypedDict):
     """Of `eks`: versions of add-ons that override those of the catalogue, by name."""
 
 
+class GrowthLimitConfig(TypedDict):
+    """How much more a stack may be expected to cost; whichever is reached first counts."""
+
+    monthly_usd: NotRequired[str]
+    """USD a month more."""
+    percent: NotRequired[float]
+    """Per cent more."""
+
+
+class ReviewConfig(TypedDict):
+    """Limits of `tenbin cost diff`."""
+
+    approval: NotRequired[GrowthLimitConfig]
+    """Beyond it somebody must agree to the change."""
+    refusal: NotRequired[GrowthLimitConfig]
+    """Beyond it the change is refused, whoever agrees."""
+    expected_monthly_usd: NotRequired[str]
+    """A stack that is expected to cost more a month is refused, whoever agrees."""
+
+
 class GatewayConfig(TypedDict):
     """The proxy in front of the engines, and the picker that tells it their addresses."""
 

@@ -17,6 +17,7 @@ from tenbin_spec.guard import Guard
 from tenbin_spec.pools import Pool
 from tenbin_spec.problems import ConfigurationError, Problem, not_one_of, path_text, problems_of
 from tenbin_spec.quantities import Frozen, Name, Text
+from tenbin_spec.review import Review
 from tenbin_spec.services import Service
 
 PROJECT = "tenbin"
@@ -79,6 +80,7 @@ class Stack(Frozen):
     gateway: Gateway = Gateway()
     planner: PlannerSettings = PlannerSettings()
     observability: Observability = Observability()
+    review: Review = Review()
 
 
 DOMAINS = tuple(Stack.model_fields)

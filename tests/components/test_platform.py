@@ -13,6 +13,7 @@ import tenbin
 from support import stacks
 from support.registered import Registrations, register
 from tenbin._layout import envoy
+from tenbin_spec import cost
 from tenbin_spec.document import document_of, parse_document
 from tenbin_spec.stack import parse_stack
 
@@ -163,6 +164,7 @@ def test_policies_find_agreement_and_cost_as_plain_inputs() -> None:
         "cap_usd": {"hourly_usd": "4.00"},
         "hourly_usd": {"minimum": "0.36", "maximum": "3.9392"},
         "services_hourly_usd": {"chat": {"minimum": "0.36", "maximum": "3.9392"}},
+        "estimate": cost.of(parse_stack(stacks.plain_stack())).plain(),
     }
     assert inputs["findings"] == []
     assert parse_stack(inputs["agreement"]) == parse_stack(stacks.plain_stack())
@@ -189,10 +191,14 @@ def test_an_unknown_price_is_unknown_and_never_nothing() -> None:
     found = platform(configuration)
     assert found.outputs["Platform::platform"]["hourly_usd"] == {"minimum": "0.8048", "maximum": "unknown"}
     assert found.one("AcceleratorPool::platform-l4-spot").inputs["maximum_hourly_usd"] == "unknown"
+    estimate = found.outputs["Platform::platform"]["cost"]
+    assert estimate["monthly_usd"] == {"minimum": "587.50", "expected": "587.50", "maximum": "unknown"}
+    assert estimate["unknown"] == ["the price of g6.xlarge spot in us-east-1 (pool l4-spot)"]
 
 
 def test_outputs_say_where_to_go_and_what_it_costs() -> None:
     outputs = platform().outputs["Platform::platform"]
+    assert outputs.pop("cost") == cost.of(parse_stack(stacks.plain_stack())).plain()
     assert outputs == {
         "namespace": "tenbin",
         "gateway_url": "http://10.0.0.4:8080",
@@ -276,7 +282,7 @@ def test_a_broken_configuration_ends_with_all_problems_and_registers_nothing() -
     assert lines[1:] == [
         (
             "  - tenbin:extra: unknown key. Allowed here: cluster, cost, gateway, guard, observability, planner, "
-            "pools, prices, services"
+            "pools, prices, review, services"
         ),
         "  - tenbin:services.chat.pools[0]: 'l5' is not a pool of this stack; did you mean 'l4'? Allowed: l4, l4-spot",
         (

@@ -43,7 +43,8 @@ def test_every_price_is_of_a_known_instance_and_above_zero() -> None:
 
 def test_every_price_says_source_and_day() -> None:
     book = catalogue.price_book()
-    dated = [*book.lists, *(price for item in book.fixed for name, price in item if name != "region" and price)]
+    fixed = [price for item in book.fixed for name, price in item if name not in {"region", "node_hour"} and price]
+    dated = [*book.lists, *fixed, *(price for item in book.fixed for price in (item.node_hour or {}).values())]
     assert all(item.source and item.date.year >= 2025 for item in dated)
 
 

@@ -84,7 +84,7 @@ CASES = {
         {"network": {}},
         (
             "tenbin:network: unknown key. Allowed here: cluster, cost, gateway, guard, observability, planner, pools,"
-            " prices, services"
+            " prices, review, services"
         ),
     ),
     "wrong unit of a threshold": (

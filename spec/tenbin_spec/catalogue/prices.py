@@ -77,6 +77,8 @@ class FixedPrices(Frozen):
     """An interface endpoint in one zone for an hour."""
     ebs_gp3_gb_month: FixedPrice | None = None
     auto_mode: AutoModeShare | None = None
+    node_hour: dict[str, FixedPrice] | None = None
+    """A node without accelerators on demand for an hour, by instance type."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
