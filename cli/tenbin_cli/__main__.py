@@ -8,9 +8,24 @@ import typer
 from rich.console import Console
 from tenbin_spec.problems import TenbinError
 
-from tenbin_cli import backtest, check, explain, load, local, menu, prices, profile, simulate, status, suite, validate
+from tenbin_cli import (
+    backtest,
+    check,
+    cost,
+    explain,
+    load,
+    local,
+    menu,
+    prices,
+    profile,
+    simulate,
+    status,
+    suite,
+    validate,
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app.add_typer(cost.app, name="cost")
 app.add_typer(local.app, name="local")
 app.add_typer(prices.app, name="prices")
 app.add_typer(profile.app, name="profile")

@@ -73,7 +73,7 @@ def findings(stack: Stack, today: datetime.date | None = None) -> tuple[Finding,
     """
     found = [*_caps(stack), *_unknowns(stack), *_objectives(stack), *_room(stack)]
     if today is not None:
-        found += _old_prices(stack, today)
+        found += old_prices(stack, today)
     return tuple(sorted(found, key=lambda item: (item.path, item.id, item.message)))
 
 
@@ -142,10 +142,11 @@ def _unknowns(stack: Stack) -> Iterator[Finding]:
             )
 
 
-def _old_prices(stack: Stack, today: datetime.date) -> Iterator[Finding]:
+def old_prices(stack: Stack, today: datetime.date, age: datetime.timedelta = prices.STALE_AFTER) -> Iterator[Finding]:
+    """Return a finding for each pool whose price is of a day that is longer ago."""
     for name, pool in stack.pools.items():
         price, day = catalogue.node_price(pool), catalogue.priced_on(pool)
-        if price is None or day is None or not prices.is_stale(day, today):
+        if price is None or day is None or today - day <= age:
             continue
         yield Finding(
             id=FindingId.PRICE_STALE,

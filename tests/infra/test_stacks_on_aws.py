@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 from support import golden, projects
+from tenbin_cli import cost_sources
+from tenbin_local import stack_files
+from tenbin_spec import cost
+from tenbin_spec.cost import words
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = (ROOT / "infra" / "__main__.py").read_text(encoding="utf-8")
@@ -50,9 +55,18 @@ def name_of(urn: str) -> str:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_committed_stack_makes_exactly_these_resources(project: projects.Project, stack: str) -> None:
+def test_a_committed_stack_makes_exactly_these_resources_and_tells_its_cost(
+    project: projects.Project, stack: str
+) -> None:
     configure(project, stack)
     preview = project.preview()
     warnings = [item["message"] for item in preview.get("diagnostics", []) if item["severity"] != "info"]
     assert warnings == []
     golden.check(f"stack-{stack}.txt", inventory(preview))
+
+    agreed = stack_files.read_stack_file(ROOT / "stacks" / f"Pulumi.{stack}.yaml").stack
+    told = [item["message"].strip() for item in preview["diagnostics"] if item["severity"] == "info"]
+    assert words.sentence(cost.of(agreed)) in told
+    file = project.root / "preview.json"
+    file.write_text(json.dumps(preview))
+    assert cost_sources.read(str(file), pathlib.Path("stacks")).stacks == {"test": agreed}
