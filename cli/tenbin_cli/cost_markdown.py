@@ -58,9 +58,8 @@ def _stack(item: StackReport, report: DiffReport) -> Iterator[str]:
     yield from _promises(item, report)
     yield "<details><summary>By service and pool</summary>"
     yield ""
-    columns = ("USD a month", "Minimum", "Expected", "Maximum")
-    last = ("**Together**", *(f"**{text}**" for text in item.sums()))
-    yield from _table(columns, [*item.line_rows(), last], left=1)
+    sums = ("**Together**", *(f"**{text}**" for text in item.sums()))
+    yield from _table(("USD a month", "Minimum", "Expected", "Maximum"), [*item.line_rows(), sums], left=1)
     yield ""
     for note in [] if item.change.after is None else notes(item.change.after):
         yield f"- {note}"

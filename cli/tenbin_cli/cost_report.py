@@ -78,9 +78,9 @@ class StackReport:
             for level in Level
         ]
 
-    def cause_rows(self) -> list[tuple[str, str, str, str, str]]:
+    def cause_rows(self) -> list[tuple[str, ...]]:
         """Return cause, line, and what it adds at the three levels; causes that cost nothing have one row."""
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for cause in self.change.causes:
             own = [share for share in self.change.shares if share.cause == cause]
             rows += [(cause.text, share.line, *_signed(share.monthly_usd)) for share in own]
@@ -88,7 +88,7 @@ class StackReport:
                 rows.append((cause.text, "no line", "0.00", "0.00", "0.00"))
         return rows
 
-    def line_rows(self) -> list[tuple[str, str, str, str]]:
+    def line_rows(self) -> list[tuple[str, ...]]:
         """Return line, and its amounts before and after at the three levels."""
         return [
             (line.name, *(_course(line.before, line.after, level) for level in Level)) for line in self.change.lines
@@ -196,9 +196,9 @@ def unchanged(pair: tuple[str, str]) -> str:
     return pair[0] if pair[0] == pair[1] else f"{pair[0]} → {pair[1]}"
 
 
-def show_rows(estimate: Estimate) -> list[tuple[str, str, str, str, str]]:
+def show_rows(estimate: Estimate) -> list[tuple[str, ...]]:
     """Return line, replicas and USD a month at the three levels."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for line in estimate.lines:
         counts = [str(line.replicas.get(level, "?")) for level in Level] if line.replicas else []
         rows.append((line.name, " / ".join(counts), *(usd(line.monthly_usd.at(level)) for level in Level)))
