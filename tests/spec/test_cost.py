@@ -72,7 +72,10 @@ def test_a_built_cluster_also_pays_for_nodes_network_control_plane_and_fee() -> 
         "nat gateways": ("65.70", "65.70", "65.70"),
     }
     assert found.unknown == ()
+    made = "nodes that Auto Mode makes for programs without accelerators"
     assert "data through NAT gateways and endpoints" in found.not_counted
+    assert made in found.not_counted
+    assert made not in cost.of(on_eks(cluster__auto_mode=False, **MANAGED)).not_counted
 
 
 @pytest.mark.parametrize(("nat", "usd"), [("zone", "65.70"), ("single", "32.85"), ("none", None)])

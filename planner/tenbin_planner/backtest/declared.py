@@ -64,7 +64,7 @@ def day(declared: Rate, *, hours: float) -> rates.Rate:
 
 
 def trace(document: Document, service: str, *, hours: float) -> Trace:
-    """Draw a service's day.
+    """Draw a service's day; prompts and answers are cut to half of the shortest context, so that none is refused.
 
     Raises:
         TraceError: where so little is declared that no request came.

@@ -195,7 +195,7 @@ def of(stack: Stack, expected: Run | None = None) -> Estimate:
         spot_share=_spot_share(stack, replicas),
         tokens_per_hour={name: _tokens(stack, name) for name in sorted(stack.services)},
         unknown=tuple(dict.fromkeys(unknown)),
-        not_counted=fixed.NOT_COUNTED if stack.cluster.kind == "eks" else ("everything that is not an accelerator",),
+        not_counted=fixed.not_counted(stack.cluster),
     )
 
 

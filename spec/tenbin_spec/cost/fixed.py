@@ -7,17 +7,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from tenbin_spec.catalogue.prices import FixedPrice, FixedPrices
-from tenbin_spec.clusters import EksCluster
+from tenbin_spec.clusters import Cluster, EksCluster
 from tenbin_spec.cost.amounts import Amounts
 from tenbin_spec.quantities import HOURS_A_MONTH
 
-NOT_COUNTED = (
-    "data through NAT gateways and endpoints",
-    "logs",
-    "traffic to the internet",
-    "nodes that Auto Mode makes for programs without accelerators",
-)
-"""Follows use, which nobody declares."""
+_FOLLOWS_USE = ("data through NAT gateways and endpoints", "logs", "traffic to the internet")
+_MADE_BY_AUTO_MODE = "nodes that Auto Mode makes for programs without accelerators"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +41,13 @@ def charges(cluster: EksCluster, prices: FixedPrices) -> Iterator[Charge]:
     yield _hourly("endpoints", interfaces, prices.interface_endpoint_hour, f"an interface endpoint in {region}")
     if not cluster.auto_mode:
         yield _system_nodes(cluster, prices)
+
+
+def not_counted(cluster: Cluster) -> tuple[str, ...]:
+    """Return what is paid besides, in words: what follows use, which nobody declares."""
+    if cluster.kind == "existing":
+        return ("everything that is not an accelerator",)
+    return (*_FOLLOWS_USE, *((_MADE_BY_AUTO_MODE,) if cluster.auto_mode else ()))
 
 
 def volume_hourly(prices: FixedPrices, gigabytes: int) -> Decimal | None:
