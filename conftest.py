@@ -92,7 +92,7 @@ pytest_collect_file = (
         parsers=[DocTestParser()],
         patterns=[
             f"{folder}{'/*' * depth}.py"
-            for folder in ("spec", "planner", "local", "components", "cli")
+            for folder in ("spec", "planner", "local", "components", "policies", "cli")
             for depth in range(1, 5)
         ],
         document_types={".py": PythonDocStringDocument},

@@ -16,6 +16,7 @@ from tenbin_cli import (
     load,
     local,
     menu,
+    policy,
     prices,
     profile,
     simulate,
@@ -27,6 +28,7 @@ from tenbin_cli import (
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(cost.app, name="cost")
 app.add_typer(local.app, name="local")
+app.add_typer(policy.app, name="policy")
 app.add_typer(prices.app, name="prices")
 app.add_typer(profile.app, name="profile")
 app.command()(check.check)

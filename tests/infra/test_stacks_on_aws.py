@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from support import golden, projects
+from support import golden, policy_pack, projects
 from tenbin_cli import cost_sources
 from tenbin_local import stack_files
 from tenbin_spec import cost
@@ -55,11 +55,15 @@ def name_of(urn: str) -> str:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_committed_stack_makes_exactly_these_resources_and_tells_its_cost(
+def test_a_committed_stack_makes_exactly_these_resources_tells_its_cost_and_breaks_no_rule(
     project: projects.Project, stack: str
 ) -> None:
     configure(project, stack)
-    preview = project.preview()
+    levels = policy_pack.PACK / "levels" / f"{stack}.json"
+    preview, judged = project.judged(policy_pack.PACK, "--policy-pack-config", str(levels))
+    # Every rule that is on is mandatory, and what is not known yet is told: nothing passes unseen.
+    assert [item for item in judged if item["policy"] != "not-judged"] == []
+    assert {item["message"].partition(" cannot")[0] for item in judged} == {"namespace-own", "policy-without-wildcards"}
     warnings = [item["message"] for item in preview.get("diagnostics", []) if item["severity"] != "info"]
     assert warnings == []
     golden.check(f"stack-{stack}.txt", inventory(preview))

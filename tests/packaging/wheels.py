@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PACKAGES = {
     "spec": "tenbin_spec",
     "components": "tenbin",
+    "policies": "tenbin_policies",
     "planner": "tenbin_planner",
     "local": "tenbin_local",
     "cli": "tenbin_cli",

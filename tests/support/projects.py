@@ -39,6 +39,21 @@ class Outcome:
     output: str
 
 
+def told(log: pathlib.Path) -> list[dict[str, str]]:
+    """What policy packs say in a log of events: `policy`, `level`, `message` and the `resource` of each report."""
+    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [
+        {
+            "policy": event["policyEvent"]["policyName"],
+            "level": event["policyEvent"]["enforcementLevel"],
+            "message": event["policyEvent"]["message"].partition("\n")[2].strip(),
+            "resource": event["policyEvent"]["resourceUrn"].rpartition("::")[2],
+        }
+        for event in events
+        if "policyEvent" in event
+    ]
+
+
 class Project:
     """A Pulumi project with one stack `test`, its state and its plugins."""
 
@@ -108,6 +123,18 @@ class Project:
         assert done.code == 0, done.output
         found: dict[str, Any] = json.loads(done.output[done.output.index("{") :])
         return found
+
+    def judged(self, pack: pathlib.Path, *flags: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
+        """The preview under a policy pack, and what the pack says: policy, level and message of each report.
+
+        The engine's JSON leaves out what packs say; its log of events has it.
+        """
+        log = self.root / "events.json"
+        log.unlink(missing_ok=True)
+        found = self.preview(
+            "--policy-pack", str(pack), *flags, "--event-log", str(log), env={"PULUMI_DEBUG_COMMANDS": "true"}
+        )
+        return found, told(log)
 
     def resources(self) -> dict[str, dict[str, Any]]:
         """The stack's state by logical name, secrets encrypted."""
