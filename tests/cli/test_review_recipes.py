@@ -114,6 +114,18 @@ def test_recipes_name_the_stacks_that_a_cloud_has() -> None:
     assert sorted(matrix["STACK"]) == on_aws
 
 
+def test_every_preview_and_up_is_held_against_the_policies_at_the_levels_of_the_stack() -> None:
+    assert (ROOT / "policies" / "PulumiPolicy.yaml").is_file()
+    for job in ("preview", "up"):
+        *_, pulumi = read(GITHUB)["jobs"][job]["steps"]
+        assert pulumi["with"]["policyPacks"] == "policies"
+        [command] = read(GITLAB)[job]["script"]
+        for stack in read(GITHUB)["jobs"][job]["strategy"]["matrix"]["stack"]:
+            levels = pulumi["with"]["policyPackConfigs"].replace("${{ matrix.stack }}", stack)
+            assert (ROOT / levels).is_file()
+            assert f'--policy-pack policies --policy-pack-config "{levels.replace(stack, "$STACK")}"' in command
+
+
 @pytest.mark.timeout(180)
 def test_the_steps_of_the_workflow_run_as_written(checkout: pathlib.Path) -> None:
     assert run(steps("check")["Check the stacks"]["run"], checkout).returncode == 0
