@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
 import signal
+import ssl
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from tenbin_local.environment import layout
+from tenbin_local.environment import access, cluster, layout, processes
 
+from support import control_planes
 from support.waiting import PATIENCE_S, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
 NODES = {
@@ -52,6 +58,7 @@ class World:
     place: layout.Layout
     octet: int
     http: httpx.Client
+    client: cluster.Cluster
     agent: subprocess.Popen[bytes] | None = None
 
     def call(self, method: str, path: str, body: Json | None = None) -> Json:
@@ -162,6 +169,30 @@ class World:
     def ready_nodes(self) -> list[str]:
         answer = self.get("/api/v1/nodes")
         return sorted(node["metadata"]["name"] for node in (answer or {"items": []})["items"] if is_ready(node))
+
+
+@contextlib.contextmanager
+def run(root: pathlib.Path, nodes: Json) -> Iterator[World]:
+    """Run a control plane and an agent with these nodes, its state below `root`; both end with all of their pods."""
+    with control_planes.run(root, "t") as found:
+        access.grant_agent(found.client)
+        context = ssl.create_default_context(cafile=str(found.pki.authority.certificate))
+        pair = found.pki.pair("admin")
+        context.load_cert_chain(pair.certificate, pair.key)
+        base = found.own.server
+        with httpx.Client(base_url=base, verify=context, trust_env=False, timeout=PATIENCE_S) as http:
+            made = World(place=found.place, octet=found.own.octet, http=http, client=found.client)
+            made.write_nodes(nodes)
+            made.start_agent()
+            wanted = nodes["system"]["count"] + sum(pool["count"] for pool in nodes["pools"])
+            try:
+                until(lambda: len(made.ready_nodes()) == wanted)
+                until(lambda: made.get("/api/v1/namespaces/default/serviceaccounts/default"))
+                yield made
+            finally:
+                if made.agent and made.agent.poll() is None:
+                    made.end_agent(signal.SIGTERM)
+                processes.end_processes(processes.strays(found.place), 2.0)
 
 
 def is_ready(thing: Json) -> bool:

@@ -97,7 +97,7 @@ class Project:
         """Runs a command of the engine to its end."""
         done = subprocess.run(
             self.command(*arguments), cwd=self.root, env=self.environment | dict(env or {}),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
         )  # fmt: skip
         return Outcome(done.returncode, done.stdout)
 
@@ -116,6 +116,24 @@ class Project:
         done = self.pulumi("up", "--yes", "--skip-preview", "--stack", "test", *flags, env=env)
         assert done.code == 0, done.output
         return done.output
+
+    def changes(self, *flags: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Brings the stack up and returns what was done to each of a provider's resources, as `Kind::name`.
+
+        What is replaced has the one word `replace`, what stayed as it was is left out; fails the test when the
+        command fails.
+        """
+        done = self.pulumi("up", "--yes", "--skip-preview", "--json", "--stack", "test", *flags, env=env)
+        assert done.code == 0, done.output
+        found = {}
+        for line in done.output.splitlines():
+            event = json.loads(line).get("resOutputsEvent") if line.startswith("{") else None
+            step = event["metadata"] if event else {"op": "same"}
+            if step["op"] in {"same", "create-replacement", "delete-replaced"} or not step["provider"]:
+                continue
+            kind, name = step["type"].rpartition(":")[2], step["urn"].rpartition("::")[2]
+            found[f"{kind}::{name}"] = step["op"]
+        return found
 
     def preview(self, *flags: str, env: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The steps of a preview as the engine's JSON."""

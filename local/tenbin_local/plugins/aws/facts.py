@@ -48,11 +48,15 @@ LOG_RETENTION_DAYS = (
 ACCESS_POLICIES = (
     "AmazonEKSAdminPolicy",
     "AmazonEKSAdminViewPolicy",
+    "AmazonEKSAutoNodePolicy",
     "AmazonEKSClusterAdminPolicy",
     "AmazonEKSEditPolicy",
     "AmazonEKSViewPolicy",
 )
-"""Policies for people: docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html."""
+"""Policies for people, and the one for nodes of Auto Mode that have a role of their own.
+
+docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html; those for EKS's own roles cannot be associated.
+"""
 
 
 @functools.cache

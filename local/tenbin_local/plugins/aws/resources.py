@@ -30,6 +30,8 @@ class Resources:
         self._faults = faults.Faults(tuple(wanted), chosen.state / "faults")
         # Two resources that are made at once must not find the same name free.
         self._lock = threading.Lock()
+        self._foretold: dict[tuple[str, str, str], dict[str, Any]] = {}
+        """What a preview will have changed by then, as later resources of the same preview will find it."""
 
     def check(
         self, urn: str, old: Values, new: Values, *, proposed: str = "", unnamed: bool = False
@@ -230,10 +232,13 @@ class Resources:
         """
         kind = kinds.of(_type_of(urn))
         plain = _plain(marked)
+        place = (kind.token, _place(kind, self._region(plain)), identifier)
         if preview:
             known = outputs.foretold_update(kind, properties.reveal(dict(old_state)), self._tagged(kind, plain))
+            self._foretold[place] = {key: value for key, value in known.items() if not properties.has_unknown(value)}
             return properties.mark_secrets(known, marked)
-        record = self._account.get(kind.token, _place(kind, self._region(plain)), identifier)
+        self._foretold.pop(place, None)
+        record = self._account.get(*place)
         if record is None:
             _refuse(
                 f"updating {kind.label} ({identifier})",
@@ -306,7 +311,9 @@ class Resources:
     def _finder(self, plain: Values) -> Any:
         def find(token: str, value: str, by: str = "id") -> Values | None:
             record = self._account.find(token, _place(kinds.of(token), self._region(plain)), value, by)
-            return None if record is None else record.outputs
+            if record is None:
+                return None
+            return {**record.outputs, **self._foretold.get((token, record.region, record.identifier), {})}
 
         return find
 
