@@ -49,9 +49,17 @@ def write_module(folder: Path, source: str) -> None:
 pytestmark = pytest.mark.timeout(300)  # a first build compiles Go's runtime
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Go keeps of its compiled runtime, for the builds of all tests."""
+    return tmp_path_factory.mktemp("gocache")
+
+
 @pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Cache, compiled: Path) -> Path:
     """Forbid downloads, and return the folder of the sources that builds use instead."""
+    cache.build.mkdir(parents=True)
+    (cache.build / "gocache").symlink_to(compiled)
     monkeypatch.setenv(OFFLINE_VARIABLE, "1")
     monkeypatch.setattr(builds, "WRAPPERS", tmp_path / "wrappers")
     return tmp_path / "wrappers" / "balance"
