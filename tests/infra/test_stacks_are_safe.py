@@ -97,7 +97,7 @@ def test_what_is_launched_carries_the_tags_too(stack: str) -> None:
 @each
 def test_every_object_of_kubernetes_says_who_made_it_and_those_of_a_service_say_which(stack: str) -> None:
     for item in made(stack).resources:
-        if item.type.startswith("kubernetes:"):
+        if item.type.startswith("kubernetes:") and "metadata" in item.inputs:
             labels = item.inputs["metadata"].get("labels", {})
             assert labels.get(contract.LABEL_MANAGED_BY) == contract.MANAGED_BY, item.key
             if item.parent.startswith("ModelService::"):

@@ -39,10 +39,10 @@ def _kinds(client: cluster.Cluster) -> Iterator[tuple[str, str, str]]:
 
 
 def names_of_stack(resources: list[dict[str, Any]]) -> set[str]:
-    """Return the objects of Kubernetes that a stack's state says there are, as `names` writes them."""
+    """Return the objects of Kubernetes that a stack's state says there are, as `names` writes them; none of charts."""
     found = set()
     for resource in resources:
-        if resource["type"].startswith("kubernetes:"):
+        if resource["type"].startswith("kubernetes:") and "metadata" in resource["outputs"]:
             place = resource["outputs"]["metadata"]
             found.add(f"{resource['type'].rpartition(':')[2]} {place.get('namespace', '')}/{place['name']}")
     return found
