@@ -11,6 +11,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from support.waiting import until
@@ -62,9 +63,15 @@ class Forks:
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
 
-    def start(self, arguments: Sequence[str], variables: Mapping[str, str], log: pathlib.Path) -> Fork:
-        """Start `tenbin-planner` with arguments, further variables, and a file in the place of its standard error."""
-        return Fork(self, self.ask(arguments=list(arguments), variables=dict(variables), log=str(log)))
+    def start(
+        self, arguments: Sequence[str], variables: Mapping[str, str], log: pathlib.Path, *, clock_ahead_s: float = 0.0
+    ) -> Fork:
+        """Start `tenbin-planner` with arguments, further variables, and a file in the place of its standard error.
+
+        Its machine's clock seems to be ahead of the real one by `clock_ahead_s`.
+        """
+        wanted = {"variables": dict(variables), "log": str(log), "clock_ahead_s": clock_ahead_s}
+        return Fork(self, self.ask(arguments=list(arguments), **wanted))
 
     def ask(self, **wanted: Any) -> Any:
         """Put one question and return the answer."""
@@ -109,6 +116,9 @@ def _serve() -> None:
 def _become(wanted: dict[str, Any]) -> None:
     os.environ.update(wanted["variables"])
     sys.argv = ["tenbin-planner", *wanted["arguments"]]
+    if ahead_s := wanted["clock_ahead_s"]:
+        real = time.time
+        time.time = lambda: real() + ahead_s
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)

@@ -32,14 +32,24 @@ class Planner:
         self._fork: Fork | None = None
         self._log = api.pod_root.parent / f"planner-{self.host}.log"
 
-    def start(self, *, identity: str = "planner-1", through: tuple[str, int] | None = None) -> None:
-        """Start it; `through` is where it finds the API server, when that is not where the API server is."""
+    def start(
+        self, *, identity: str = "planner-1", through: tuple[str, int] | None = None, clock_ahead_s: float = 0.0
+    ) -> None:
+        """Start it.
+
+        Args:
+            identity: its name in the Lease.
+            through: where it finds the API server, when that is not where the API server is.
+            clock_ahead_s: by how much its machine's clock is ahead, in seconds.
+        """
         arguments = ["run", "--namespace", "tenbin", "--stack", "test", "--host", self.host, "--identity", identity]
         variables = self._api.environment()
         if through is not None:
             variables |= {"KUBERNETES_SERVICE_HOST": through[0], "KUBERNETES_SERVICE_PORT": str(through[1])}
         self.is_killed = False
-        self._fork = self._forks.start([*arguments, *self._arguments], variables, self._log)
+        self._fork = self._forks.start(
+            [*arguments, *self._arguments], variables, self._log, clock_ahead_s=clock_ahead_s
+        )
 
     def end(self, number: signal.Signals) -> tuple[int, list[dict[str, Any]]]:
         """Send a signal; return the exit status and the log."""

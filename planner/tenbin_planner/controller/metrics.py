@@ -73,7 +73,10 @@ class Metrics:
         self._unread = gauge("engines_unread", "Ready engines whose metrics could not be read at the last tick.")
         self._ignored = gauge("numbers_ignored", "Numbers of the last observation that could not be used.")
         self.document_since = gauge("document_in_force_since_seconds", "Unix time when the document came into force.")
-        self._last_tick = gauge("last_tick_seconds", "Unix time of the last decision.")
+        self._last_tick = gauge("last_tick_seconds", "Unix time of the last decision, by the clock of its machine.")
+        self._clock_moved = gauge(
+            "clock_moved_seconds", "Seconds by which the clock was moved forward to what an earlier planner saved."
+        )
         self._steps = Histogram(
             "tenbin_planner_step_seconds",
             "Seconds that a step of a tick took.",
@@ -116,7 +119,7 @@ class Metrics:
         """Take note of who leads."""
         self._leader.set(is_leader)
 
-    def record(self, tick: ports.Tick, engines_unread: Mapping[str, str]) -> None:
+    def record(self, tick: ports.Tick, engines_unread: Mapping[str, str], *, clock_moved_s: float = 0.0) -> None:
         """Take note of a tick; series of what is gone vanish."""
         plan, scene = tick.plan, tick.scene
         self._usd.set(float(plan.hourly_usd))
@@ -129,7 +132,8 @@ class Metrics:
         self._document_problem.set(scene.document_problem is not None)
         self._unread.set(len(engines_unread))
         self._ignored.set(len(plan.ignored))
-        self._last_tick.set(plan.at)
+        self._last_tick.set(plan.at - clock_moved_s)
+        self._clock_moved.set(clock_moved_s)
         for order in tick.done:
             self._orders.labels(type(order).__name__.lower()).inc()
         self._record_workloads(tick)

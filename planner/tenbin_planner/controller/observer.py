@@ -91,7 +91,7 @@ class ClusterObserver:
             gateway=self._log.snapshot(now),
             workloads=self._workloads(document, told, known, scraped, at=now),
             lengths=self._lengths.means(at=now),
-            problems=self._nodes.problems,
+            problems=(*self._nodes.problems, *self._store.problems),
             unscalable=unscalable,
         )
         return ports.Scene(

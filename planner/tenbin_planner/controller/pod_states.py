@@ -32,7 +32,7 @@ class PodState:
     service: str
     phase: Phase
     starting_s: float
-    """Seconds since its start began, by the API server's clock alone."""
+    """Seconds since its start began, by the API server's clock; what a node's clock is off is taken out."""
     node: str | None
     """Name of its node; None while it has none."""
     host: str | None
@@ -140,13 +140,20 @@ def _gates(status: Json) -> list[Json]:
 
 
 def _started(pod: Json) -> float | None:
-    """Return when the start of a pod began: its creation, or when it stopped being ready after that."""
-    containers = pod.get("status", {}).get("containerStatuses") or []
-    if any(item.get("restartCount") for item in containers):
-        again = moment(condition(pod.get("status", {}), "Ready").get("lastTransitionTime"))
-        if again is not None:
-            return again
-    return moment(pod["metadata"].get("creationTimestamp"))
+    """Return when the start of a pod began: its creation, or when it stopped being ready after that.
+
+    The second is told by the node's clock. What that is off, the node's taking of the pod says: it follows the binding,
+    which is told by the cluster's, within a moment.
+    """
+    status = pod.get("status", {})
+    created = moment(pod["metadata"].get("creationTimestamp"))
+    again = moment(condition(status, "Ready").get("lastTransitionTime"))
+    if again is None or not any(item.get("restartCount") for item in status.get("containerStatuses") or []):
+        return created
+    bound, taken = moment(condition(status, "PodScheduled").get("lastTransitionTime")), moment(status.get("startTime"))
+    if bound is not None and taken is not None:
+        again -= taken - bound
+    return again if created is None else max(created, again)
 
 
 def condition(status: Json, kind: str) -> Json:

@@ -99,13 +99,14 @@ class Planner:
 async def _start(settings: ControllerSettings, stack: contextlib.AsyncExitStack) -> Planner:
     """Connect everything; what is started is stopped by `stack` in the reverse order."""
     clock, log, metrics, documents = SteadyClock(), demand.DemandLog(), Metrics(), Documents()
+    stopwatch = SteadyClock()  # nobody moves it: how long something takes is told by it alone
     api = await kubernetes_access.connect(kubeconfig=settings.kubeconfig, root=settings.root)
     stack.push_async_callback(api.close)
     session = await stack.enter_async_context(
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
     )
     cluster = Cluster(api, settings.namespace)
-    store = StateStore(cluster, documents, settings.stack)
+    store = StateStore(cluster, documents, settings.stack, clock)
     leadership = LeaseLeadership(api, namespace=settings.namespace, identity=settings.identity)
     actuator = ClusterActuator(cluster, documents=documents, leadership=leadership, clock=clock)
     observer = ClusterObserver(
@@ -118,7 +119,7 @@ async def _start(settings: ControllerSettings, stack: contextlib.AsyncExitStack)
         clock=clock,
         refusals=actuator.refusals,
     )
-    recorder = ClusterRecorder(metrics=metrics, observer=observer, documents=documents, clock=clock)
+    recorder = ClusterRecorder(metrics=metrics, observer=observer, documents=documents, clock=clock, stopwatch=stopwatch)
     modeller = BackgroundModeller()
     stack.callback(modeller.close)
     runner = await http.serve(
@@ -126,7 +127,7 @@ async def _start(settings: ControllerSettings, stack: contextlib.AsyncExitStack)
         settings.http_port,
         recorder=recorder,
         metrics=metrics,
-        is_alive=lambda: clock.now() - recorder.attempted < STANDSTILL_S,
+        is_alive=lambda: stopwatch.now() - recorder.attempted < STANDSTILL_S,
         is_ready=lambda: leadership.is_leader,
     )
     stack.push_async_callback(runner.cleanup)
@@ -143,7 +144,7 @@ async def _start(settings: ControllerSettings, stack: contextlib.AsyncExitStack)
         store=store,
         leadership=leadership,
         recorder=recorder,
-        clock=clock,
+        clock=stopwatch,
         is_dry_run=settings.is_dry_run,
     )
     return Planner(

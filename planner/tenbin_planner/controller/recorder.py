@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tenbin_spec.plan import PlanView
 
     from tenbin_planner import ports
+    from tenbin_planner.controller.clock import SteadyClock
     from tenbin_planner.controller.documents import Documents
     from tenbin_planner.controller.metrics import Metrics
     from tenbin_planner.controller.observer import ClusterObserver
@@ -24,25 +25,32 @@ class ClusterRecorder:
     """Recorder of a running planner."""
 
     def __init__(
-        self, *, metrics: Metrics, observer: ClusterObserver, documents: Documents, clock: ports.Clock
+        self,
+        *,
+        metrics: Metrics,
+        observer: ClusterObserver,
+        documents: Documents,
+        clock: SteadyClock,
+        stopwatch: ports.Clock,
     ) -> None:
         self._metrics = metrics
         self._observer = observer
         self._documents = documents
         self._clock = clock
+        self._stopwatch = stopwatch
         self._said: dict[str, str] = {}
         self._failing: dict[str, str] = {}
         self.last_view: PlanView | None = None
         self.last_failure: str | None = None
         """Why the last tick decided nothing, if it did not."""
-        self.attempted: float = clock.now()
-        """When the last step of any tick ended, in seconds."""
+        self.attempted: float = stopwatch.now()
+        """When the last step of any tick ended, in seconds of the stopwatch."""
 
     def record(self, tick: ports.Tick) -> None:
         """Take note of a tick."""
         self.last_view = plan_view.view(tick)
         self.last_failure = None
-        self._metrics.record(tick, self._observer.engines_unread)
+        self._metrics.record(tick, self._observer.engines_unread, clock_moved_s=self._clock.moved_s)
         if self._documents.since is not None:
             self._metrics.document_since.set(self._documents.since)
         self._tell_orders(tick)
@@ -50,7 +58,7 @@ class ClusterRecorder:
 
     def step(self, name: str, seconds: float, error: Exception | None) -> None:
         """Take note of a step; a failure that lasts is told once."""
-        self.attempted = self._clock.now()
+        self.attempted = self._stopwatch.now()
         self._metrics.step(name, seconds, error)
         if error is None:
             if name != "act" and self._failing.pop(name, None) is not None:

@@ -17,6 +17,7 @@ from tenbin._layout import alerts, dashboard
 from tenbin._layout.monitoring import Series
 from tenbin_planner import ports
 from tenbin_planner.controller import http
+from tenbin_planner.controller.clock import SteadyClock
 from tenbin_planner.controller.documents import Documents
 from tenbin_planner.controller.metrics import Metrics
 from tenbin_planner.controller.recorder import ClusterRecorder
@@ -67,13 +68,6 @@ class Sight:
     engines_unread: dict[str, str] = {}  # noqa: RUF012
 
 
-class Clock:
-    """A clock that stands still."""
-
-    def now(self) -> float:
-        return 0.0
-
-
 def _judged(tick: ports.Tick) -> tuple[int, int]:
     [seen] = tick.scene.observation.gateway.service("chat")
     return seen.cumulative.good, seen.cumulative.total
@@ -95,7 +89,14 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 async def _lived(url: str, host: str, first: Sequence[ports.Tick], then: Sequence[ports.Tick]) -> float:
     """Serve a planner until its first and its last ticks are scraped, and return when the last one was."""
     metrics = Metrics()
-    recorder = ClusterRecorder(metrics=metrics, observer=Sight(), documents=Documents(), clock=Clock())  # type: ignore[arg-type]
+    clock = SteadyClock()
+    recorder = ClusterRecorder(
+        metrics=metrics,
+        observer=Sight(),  # type: ignore[arg-type]
+        documents=Documents(),
+        clock=clock,
+        stopwatch=clock,
+    )
     runner = await http.serve(
         host,
         contract.PORT_PLANNER_HTTP,

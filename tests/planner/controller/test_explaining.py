@@ -18,6 +18,7 @@ from support.planning import SPOT
 from support.virtual_world import World
 from tenbin_planner import plan_view, ports
 from tenbin_planner.controller import events, http
+from tenbin_planner.controller.clock import SteadyClock
 from tenbin_planner.controller.documents import Documents
 from tenbin_planner.controller.metrics import Metrics
 from tenbin_planner.controller.recorder import ClusterRecorder
@@ -43,14 +44,14 @@ def ticks() -> list[ports.Tick]:
 
 
 def recorder(metrics: Metrics) -> ClusterRecorder:
-    return ClusterRecorder(metrics=metrics, observer=Sight(), documents=Documents(), clock=FixedClock())  # type: ignore[arg-type]
-
-
-class FixedClock:
-    """A clock that stands still."""
-
-    def now(self) -> float:
-        return 7.0
+    clock = SteadyClock()
+    return ClusterRecorder(
+        metrics=metrics,
+        observer=Sight(),  # type: ignore[arg-type]
+        documents=Documents(),
+        clock=clock,
+        stopwatch=clock,
+    )
 
 
 def test_the_view_reads_back_as_the_shared_type(ticks: list[ports.Tick]) -> None:

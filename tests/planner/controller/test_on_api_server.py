@@ -126,14 +126,14 @@ async def test_a_start_is_seen_in_its_parts(api: Api, account: ApiClient) -> Non
 
 async def test_what_is_saved_is_loaded_by_the_next_planner(account: ApiClient) -> None:
     cluster, documents = Cluster(account, "tenbin"), Documents()
-    store = StateStore(cluster, documents, "test")
+    store = StateStore(cluster, documents, "test", SteadyClock())
     assert await store.load() is None
     assert await store.kept_document() is None
     documents.see({"document.json": GOOD.to_json()}, at=1.0)
     remembered = memory.Memory(at=5.0, workloads={SPOT: memory.WorkloadMemory(written=3)})
     await store.save(remembered)
     await store.save(memory.Memory(at=6.0, workloads=remembered.workloads))
-    successor = StateStore(cluster, Documents(), "test")
+    successor = StateStore(cluster, Documents(), "test", SteadyClock())
     assert await successor.load() == memory.Memory(at=6.0, workloads=remembered.workloads)
     assert await successor.kept_document() == GOOD.to_json()
 
@@ -141,7 +141,7 @@ async def test_what_is_saved_is_loaded_by_the_next_planner(account: ApiClient) -
 async def test_a_saved_state_that_is_broken_is_begun_anew(account: ApiClient) -> None:
     cluster = Cluster(account, "tenbin")
     await cluster.put_config_map("tenbin-planner-state", {"memory.json": "{nonsense"}, {})
-    assert await StateStore(cluster, Documents(), "test").load() is None
+    assert await StateStore(cluster, Documents(), "test", SteadyClock()).load() is None
 
 
 async def test_an_api_server_that_cannot_be_reached_is_an_error_with_a_cause(

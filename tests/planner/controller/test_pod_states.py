@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 from typing import Any
 
 import pytest
@@ -88,6 +89,29 @@ def test_a_pod_without_node_is_not_scheduled() -> None:
 def test_an_engine_that_restarted_starts_since_it_stopped_being_ready() -> None:
     found = read(status__conditions=not_ready(), status__containerStatuses=[{"ready": False, "restartCount": 2}])
     assert (found.phase, found.starting_s) == (Phase.STARTING, 20.0)
+
+
+@pytest.mark.parametrize("off_s", [-300, 0, 300])
+def test_a_node_whose_clock_is_off_changes_no_age_of_a_start_that_was_begun_anew(off_s: int) -> None:
+    """The cluster binds at 21:43:21, the node takes the pod within the same second, and 79 s later it is not ready."""
+    bound = "2026-11-24T21:43:21Z"
+    taken, again = (
+        (datetime.datetime.fromisoformat(bound) + datetime.timedelta(seconds=off_s + later)).isoformat()
+        for later in (0, 79)
+    )
+    conditions = [
+        {"type": "PodScheduled", "status": "True", "lastTransitionTime": bound},
+        {"type": "Ready", "status": "False", "lastTransitionTime": again},
+    ]
+    restarted = [{"ready": False, "restartCount": 1}]
+    found = read(status__conditions=conditions, status__containerStatuses=restarted, status__startTime=taken)
+    assert (found.phase, found.starting_s) == (Phase.STARTING, 20.0)
+
+
+def test_a_start_that_was_begun_anew_is_not_older_than_its_pod() -> None:
+    long_ago = [{"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-24T21:30:00Z"}]
+    found = read(status__conditions=long_ago, status__containerStatuses=[{"ready": False, "restartCount": 1}])
+    assert found.starting_s == 100.0
 
 
 def test_a_pod_on_a_node_that_does_not_answer_is_lost() -> None:
