@@ -54,15 +54,15 @@ async def _observing() -> tuple[float, float]:
         api = await kubernetes_access.connect(kubeconfig=kubeconfig)
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
-            cluster, documents = Cluster(api, "tenbin"), Documents()
+            cluster, documents, clock = Cluster(api, "tenbin"), Documents(), SteadyClock()
             observer = ClusterObserver(
                 cluster=cluster,
                 documents=documents,
-                store=StateStore(cluster, documents, "bench"),
+                store=StateStore(cluster, documents, "bench", clock),
                 scraper=Scraper(session),
                 prometheus=Prometheus(session),
                 log=demand.DemandLog(),
-                clock=SteadyClock(),
+                clock=clock,
             )
             await observer.observe()
             started = time.process_time()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from support import browser
 from support.stacks import plain_stack
 from tenbin_cli import menu, menu_words
 from tenbin_cli.__main__ import app
@@ -28,6 +29,18 @@ TWO_CLASSES = {
         "batch": {"target": "0.95", "e2e_ms": 60_000},
     },
 }
+
+
+BEYOND = """
+(() => {
+  const edge = document.querySelector("main").getBoundingClientRect().right + 0.5;
+  return [...document.querySelectorAll("main *")]
+    .filter((element) => element.getBoundingClientRect().right > edge || element.scrollWidth > element.clientWidth + 1)
+    .filter((element) => getComputedStyle(element).display !== "inline")
+    .map((element) => `${element.tagName} ${element.textContent.slice(0, 60)}`);
+})()
+"""
+"""What is wider than its place on the sheet."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -209,6 +222,23 @@ def test_the_page_needs_nothing_else(whole: Whole, language: str) -> None:
     assert Page(page).references == []
     assert not re.search(r"https?:|//[a-z]|@import|url\(", page)
     assert "@page{size:A4 portrait" in page
+
+
+@pytest.mark.parametrize("language", menu.LANGUAGES)
+async def test_the_page_prints_on_one_sheet(whole: Whole, language: str, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / f"menu-{language}.html"
+    file.write_text(whole.page[language], encoding="utf-8")
+    async with browser.running() as chromium:
+        page = await chromium.open(file.as_uri())
+        assert await page.evaluate("document.documentElement.lang") == language
+        assert page.problems == []
+        sheet = await page.printed()
+        await page.ask("Emulation.setEmulatedMedia", media="print")
+        beyond = await page.evaluate(BEYOND)
+        (tmp_path / f"menu-{language}.png").write_bytes(await page.picture())
+    (tmp_path / f"menu-{language}.pdf").write_bytes(sheet)
+    assert len(re.findall(rb"/Type\s*/Page\b", sheet)) == 1
+    assert beyond == [], "nothing is cut off at the right"
 
 
 def test_the_languages_say_the_same_figures(whole: Whole) -> None:

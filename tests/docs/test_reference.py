@@ -6,7 +6,8 @@ import pathlib
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tenbin_planner.controller.metrics import Metrics
+from tenbin_planner.controller import metrics as controller
+from tenbin_planner.picker import metrics as picker
 from tenbin_spec.reasons import Reason
 from tenbin_spec.stack import DOMAINS
 
@@ -23,8 +24,9 @@ def test_every_domain_is_listed(domain: str) -> None:
     assert f"| `tenbin:{domain}` |" in REFERENCE
 
 
-def test_every_metric_of_the_planner_is_listed_with_its_type() -> None:
-    families = list(text_string_to_metric_families(Metrics().page().decode()))
+@pytest.mark.parametrize("program", [controller.Metrics, picker.Metrics], ids=["planner", "picker"])
+def test_every_metric_is_listed_with_its_type(program: type[controller.Metrics | picker.Metrics]) -> None:
+    families = list(text_string_to_metric_families(program().page().decode()))
     missing = []
     for family in families:
         name = f"{family.name}_total" if family.type == "counter" else family.name

@@ -26,7 +26,7 @@ from support import addresses
 from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 COMPLETIONS = "/v1/chat/completions"
 CHAT = envoy_routes.ServiceRoute(
@@ -247,3 +247,25 @@ class Gateway:
     def seen(self, class_name: str = "interactive", service: str = "chat") -> demand.ClassObservation:
         """Return what the demand log observes now."""
         return self.log.snapshot(time.monotonic()).classes[service, class_name]
+
+
+@contextlib.asynccontextmanager
+async def traffic(planner_host: str, *, pause_s: float = 0.2) -> AsyncIterator[None]:
+    """Send one stream after another to an engine, through a gateway that tells a planner of them."""
+    async with (
+        Engine(first_token_s=0.02) as engine,
+        Gateway(endpoints={"chat": [engine]}, planner_host=planner_host) as gateway,
+    ):
+
+        async def ask() -> None:
+            while True:
+                await gateway.post()
+                await asyncio.sleep(pause_s)
+
+        task = asyncio.create_task(ask())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

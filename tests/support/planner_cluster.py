@@ -104,12 +104,16 @@ class Api:
             "podIP": address,
             "podIPs": [{"ip": address}],
             "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": _now()}],
+            "containerStatuses": [{"name": "engine", "image": "i", "imageID": "i", "ready": True, "restartCount": 0}],
         }
         self.client._call("PATCH", f"{_CORE}/pods/{pod}/status", json={"status": status}, headers=_STRATEGIC)
 
     @contextlib.contextmanager
-    def node(self, name: str, *, pool: str) -> Iterator[None]:
-        """Have a node of a pool, ready until the end of the block, with the beat of a kubelet's heart."""
+    def node(self, name: str, *, pool: str) -> Iterator[threading.Event]:
+        """Have a node of a pool, ready until the end of the block, with the beat of a kubelet's heart.
+
+        What is yielded ends the beat when it is set, as when the machine is lost.
+        """
         metadata = {"name": name, "labels": {"tenbin.dev/pool": pool}}
         self.create("/api/v1/nodes", {"metadata": metadata})
         since, is_over = _now(), threading.Event()
@@ -128,7 +132,7 @@ class Api:
         try:
             beat()
             thread.start()
-            yield
+            yield is_over
         finally:
             is_over.set()
             if thread.ident is not None:

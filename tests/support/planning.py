@@ -36,10 +36,7 @@ def configuration(**changes: Any) -> dict[str, Any]:
     """Return a stack's configuration with one service on a cheap small pool and a dear large one."""
     plain: dict[str, Any] = {
         "cluster": {"kind": "existing"},
-        "pools": {
-            "l4-spot": _pool(nodes=2, hourly_usd="0.36", capacity_type="spot"),
-            "l4": _pool(nodes=8, hourly_usd="0.80"),
-        },
+        "pools": pools(),
         "services": {"chat": service()},
         "cost": {"hourly_usd": "10.00"},
         "planner": {"interval_s": INTERVAL_S},
@@ -47,13 +44,21 @@ def configuration(**changes: Any) -> dict[str, Any]:
     return {**plain, **changes}
 
 
-def _pool(*, nodes: int, hourly_usd: str, capacity_type: str = "on-demand") -> dict[str, Any]:
+def pools(*, lead_time_s: int = LEAD_S) -> dict[str, Any]:
+    """Return a cheap small pool and a dear large one."""
+    return {
+        "l4-spot": _pool(nodes=2, hourly_usd="0.36", capacity_type="spot", lead_time_s=lead_time_s),
+        "l4": _pool(nodes=8, hourly_usd="0.80", lead_time_s=lead_time_s),
+    }
+
+
+def _pool(*, nodes: int, hourly_usd: str, lead_time_s: int, capacity_type: str = "on-demand") -> dict[str, Any]:
     return {
         "instance_type": "g6.xlarge",
         "capacity_type": capacity_type,
         "nodes": {"max": nodes},
         "hourly_usd": hourly_usd,
-        "lead_time_s": LEAD_S,
+        "lead_time_s": lead_time_s,
     }
 
 

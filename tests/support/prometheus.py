@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from tenbin_local.toolchain.cache import Cache
 
-from support import addresses
+from support import addresses, debian
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -34,19 +33,18 @@ def program(name: str) -> pathlib.Path:
     """Return where `prometheus` or `promtool` lies.
 
     Raises:
-        FileNotFoundError: when it is neither on PATH nor to be had from Debian.
+        FileNotFoundError: when it is not on PATH, and this is no Debian.
+        subprocess.CalledProcessError: when Debian's archive does not have it.
     """
     if found := shutil.which(name):
         return pathlib.Path(found)
     cache = Cache()
     with cache.locked("prometheus", on_wait=lambda: None):
         if not cache.holds(name, _SOURCE):
-            if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-                raise FileNotFoundError(f"{name} is not on PATH, and this is no Debian: install Prometheus")
             with tempfile.TemporaryDirectory() as folder:
-                package = _unpacked(pathlib.Path(folder))
+                root = debian.Archive(pathlib.Path(folder)).unpack("prometheus")
                 for each in _PROGRAMS:
-                    cache.install(package / "usr/bin" / each, each, _SOURCE, "from Debian's package prometheus")
+                    cache.install(root / "usr/bin" / each, each, _SOURCE, "from Debian's package prometheus")
     return cache.program(name, _SOURCE)
 
 
@@ -123,17 +121,3 @@ def _is_ready(url: str) -> bool:
         return httpx.get(f"{url}/-/ready", timeout=5).is_success
     except httpx.HTTPError:
         return False
-
-
-def _unpacked(folder: pathlib.Path) -> pathlib.Path:
-    """Return a folder with the unpacked package; apt's lists and its cache lie beside it."""
-    options: list[str] = []
-    for name, place in (("Dir::State::lists", "lists"), ("Dir::Cache", "cache")):
-        (folder / place / "partial").mkdir(parents=True)
-        options += ["-o", f"{name}={folder / place}"]
-    options += ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
-    for command in (["update"], ["download", "prometheus"]):
-        subprocess.run(["apt-get", "--quiet", *options, *command], cwd=folder, check=True, capture_output=True)
-    [package] = folder.glob("prometheus_*.deb")
-    subprocess.run(["dpkg-deb", "--extract", package, folder / "package"], check=True, capture_output=True)
-    return folder / "package"

@@ -18,7 +18,7 @@ def run(*arguments: str | pathlib.Path) -> str:
         AssertionError: with its words, when it is not content.
     """
     command = [prometheus.program("promtool"), *arguments]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     said = answer.stdout + answer.stderr
     assert answer.returncode == 0, said
     return said

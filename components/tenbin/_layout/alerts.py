@@ -266,6 +266,23 @@ def _stuck_rules(document: Document, series: Series) -> Iterator[Json]:
         ),
         runbook="The planner tries another pool by itself; check quota and capacity of the pool that /plan names.",
     )
+    yield _rule(
+        "TenbinWorkloadNotScalable",
+        document.stack,
+        # The plan's count of it, which may be 0; the series is there while the reason holds.
+        f"max by (service, pool) ({series.of('replicas_wanted', labels={'reason': Reason.NOT_SCALABLE})}) >= 0",
+        pending="5m",
+        severity=WARNING,
+        summary="{{ $labels.service }}: its workload on {{ $labels.pool }} cannot be scaled",
+        description=(
+            "The planner cannot tell what {{ $labels.service }} runs on {{ $labels.pool }}, or change it: the reason is"
+            " not-scalable, and {{ $value }} replicas are counted on there."
+        ),
+        runbook=(
+            "/plan names the object and why: it is missing, the planner may not read or scale it, or it did not take"
+            " its count. Replicas that run there go on, and their rent is not counted."
+        ),
+    )
 
 
 def _rule(

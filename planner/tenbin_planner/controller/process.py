@@ -119,7 +119,9 @@ async def _start(settings: ControllerSettings, stack: contextlib.AsyncExitStack)
         clock=clock,
         refusals=actuator.refusals,
     )
-    recorder = ClusterRecorder(metrics=metrics, observer=observer, documents=documents, clock=clock, stopwatch=stopwatch)
+    recorder = ClusterRecorder(
+        metrics=metrics, observer=observer, documents=documents, clock=clock, stopwatch=stopwatch
+    )
     modeller = BackgroundModeller()
     stack.callback(modeller.close)
     runner = await http.serve(

@@ -119,6 +119,21 @@ CASES: dict[tuple[str, str], Case] = {
     ("TenbinPoolWithoutNodes", ""): Case(
         series=reason("stuck-pending"), labels={"service": "chat"}, value="1", **TIMES
     ),
+    ("TenbinWorkloadNotScalable", ""): Case(
+        series={
+            metric(
+                "replicas_wanted",
+                service="chat",
+                role="serve",
+                pool="l4",
+                workload="chat-serve-l4",
+                reason="not-scalable",
+            ): spells((10, None), (20, 0), (20, None))
+        },
+        labels={"service": "chat", "pool": "l4"},
+        value="0",
+        **TIMES,
+    ),
     ("TenbinPlannerBlind", ""): Case(
         series={metric("gateway_blind"): spells((11, 0), (20, 1), (20, 0))}, labels={}, value="1", **TIMES
     ),

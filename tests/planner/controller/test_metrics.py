@@ -14,10 +14,11 @@ from tenbin_planner.controller.metrics import Forecasts, Metrics
 from tenbin_planner.decide import decide, memory
 from tenbin_planner.decide.observation import Phase, ReplicaState, StartParts, Warmth
 from tenbin_planner.decide.plan import ForecastPoint, PlannedService
+from tenbin_planner.picker import metrics as picker
 
 UNITS = re.compile(
     r"seconds|USD|US dollars|per second|[Ss]hare|[Rr]eplicas|[Rr]equests|[Ff]orecasts|[Ee]ngines|Numbers|Steps|Orders"
-    r"|Unix time|\b1\b"
+    r"|Gateways|Lists|Times|Unix time|\b1\b"
 )
 """What a value can be counted in; `1` where it is a yes."""
 
@@ -45,8 +46,13 @@ def point(ahead_s: float, p90_rps: float) -> ForecastPoint:
     return ForecastPoint(ahead_s=ahead_s, p50_rps=p90_rps / 2, p90_rps=p90_rps, p99_rps=2 * p90_rps)
 
 
-def test_every_metric_has_its_unit_in_its_name_or_help() -> None:
-    families = list(text_string_to_metric_families(Metrics().page().decode()))
+@pytest.mark.parametrize("program", [Metrics, picker.Metrics], ids=["planner", "picker"])
+def test_every_metric_has_its_unit_in_its_name_or_help(program: type[Metrics | picker.Metrics]) -> None:
+    families = [
+        family
+        for family in text_string_to_metric_families(program().page().decode())
+        if not family.name.endswith("_created")
+    ]
     assert families
     for family in families:
         assert UNITS.search(f"{family.name.replace('_', ' ')} {family.documentation}"), family.name

@@ -57,6 +57,8 @@ class Cluster:
 class Store:
     """A store without memory."""
 
+    problems = ()
+
     async def kept_document(self) -> None:
         return None
 

@@ -159,6 +159,8 @@ class Leading:
 class Nothing:
     """No state, and no engine that answers."""
 
+    problems = ()
+
     async def kept_document(self) -> None:
         return None
 

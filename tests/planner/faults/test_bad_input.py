@@ -13,6 +13,7 @@ from support.planning import ON_DEMAND, SPOT
 from support.virtual_world import World
 from support.waiting import until
 from tenbin_planner.model import fleet
+from tenbin_spec.document import VERSION
 
 if TYPE_CHECKING:
     from support.planner_cluster import Api
@@ -54,6 +55,21 @@ def test_an_engine_that_this_program_does_not_know_leaves_the_last_good_document
     assert plan["document_revision"] == GOOD.revision
     assert "services.chat.engine: 'quantum'" in plan["document_problem"]
     assert api.told(SPOT) == 1
+
+
+def test_a_document_of_a_newer_version_leaves_the_last_good_one_in_force(api: Api, planner: Planner) -> None:
+    api.put_document(GOOD.to_json())
+    planner.start()
+    until(lambda: api.told(SPOT) == 1)
+    newer = json.loads(GOOD.to_json()) | {"version": VERSION + 1, "surprise": {"of": "a version to come"}}
+    api.put_document(json.dumps(newer))
+    plan = until(lambda: (plan := planner.plan()) and plan["document_problem"] and plan)
+    assert plan["document_revision"] == GOOD.revision
+    said = f"{VERSION + 1} is not a version that this program reads. Allowed: {VERSION}"
+    assert plan["document_problem"] == f"wire document has 1 problem:\n  - version: {said}"
+    assert api.told(SPOT) == 1
+    api.put_document(GOOD.to_json())
+    until(lambda: (plan := planner.plan()) and plan["document_problem"] is None)
 
 
 def test_a_service_without_traffic_for_a_week_has_no_replica_and_one_for_the_next_request() -> None:

@@ -6,7 +6,6 @@ The gateway, the API server and the planners are real; what a planner takes for 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import time
@@ -14,20 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import planning
-from support.gateway import Engine, Gateway
+from support.gateway import traffic
 from support.planning import ON_DEMAND, SPOT
 from support.waiting import until_async
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from support.planner_cluster import Api
     from support.planner_process import Planner
 
 pytestmark = pytest.mark.timeout(300)
 GOOD = planning.document(planner={"interval_s": 1}, services={"chat": planning.service(replicas={"min": 1, "max": 1})})
 MINUTES_S, HOUR_S = 300.0, 3600.0
-ASKED_EACH_S = 0.2
+NOTE = r"saved state is \d+ s ahead of this planner's clock: {done}; check the nodes' clocks"
 
 
 def saved(api: Api) -> dict[str, Any]:
@@ -47,28 +44,6 @@ def metric(planner: Planner, name: str) -> float:
     return float(value)
 
 
-@contextlib.asynccontextmanager
-async def traffic(planner: Planner) -> AsyncIterator[None]:
-    """Send requests through a gateway that tells the planner of them."""
-    async with (
-        Engine(first_token_s=0.0) as engine,
-        Gateway(endpoints={"chat": [engine]}, planner_host=planner.host) as gateway,
-    ):
-
-        async def ask() -> None:
-            while True:
-                await gateway.post(body=b'{"stream": false}')
-                await asyncio.sleep(ASKED_EACH_S)
-
-        task = asyncio.create_task(ask())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-
 async def followed(api: Api, planner: Planner, *, first_s: float, then_s: float) -> dict[str, Any]:
     """Have a planner learn demand, kill it, start one whose clock is off by something else; return what was saved."""
     api.put_document(GOOD.to_json())
@@ -81,7 +56,7 @@ async def followed(api: Api, planner: Planner, *, first_s: float, then_s: float)
 
 
 async def test_a_planner_whose_clock_is_minutes_behind_learns_on_at_once(api: Api, planner: Planner) -> None:
-    async with traffic(planner):
+    async with traffic(planner.host):
         left = await followed(api, planner, first_s=0.0, then_s=-MINUTES_S)
         await until_async(lambda: asyncio.to_thread(lambda: watched_s(saved(api)) >= watched_s(left) + 10))
         now, plan = saved(api), await asyncio.to_thread(planner.plan)
@@ -91,9 +66,7 @@ async def test_a_planner_whose_clock_is_minutes_behind_learns_on_at_once(api: Ap
     assert left["at"] < now["at"] <= time.time() + 1, "time goes on where it was left"
     assert plan is not None
     [note] = [note for note in plan["notes"] if "clock" in note]
-    assert re.fullmatch(
-        r"saved state is \d+ s ahead of this planner's clock: the clock was moved forward; check the nodes' clocks", note
-    )
+    assert re.fullmatch(NOTE.format(done="the clock was moved forward"), note)
     assert 0 < moved_s <= MINUTES_S
     assert ticked_at <= time.time() - MINUTES_S, "metrics are told by the machine's clock, as those that read them do"
     assert alive is not None
@@ -106,7 +79,7 @@ async def test_a_planner_whose_clock_is_minutes_behind_learns_on_at_once(api: Ap
 async def test_a_planner_that_follows_one_whose_clock_was_an_hour_ahead_learns_demand_anew(
     api: Api, planner: Planner
 ) -> None:
-    async with traffic(planner):
+    async with traffic(planner.host):
         left = await followed(api, planner, first_s=HOUR_S, then_s=0.0)
         now = await until_async(
             lambda: asyncio.to_thread(
@@ -119,8 +92,6 @@ async def test_a_planner_that_follows_one_whose_clock_was_an_hour_ahead_learns_d
     assert moved_s == 0
     assert plan is not None
     [note] = [note for note in plan["notes"] if "clock" in note]
-    assert re.fullmatch(
-        r"saved state is \d+ s ahead of this planner's clock: demand is learned anew; check the nodes' clocks", note
-    )
+    assert re.fullmatch(NOTE.format(done="demand is learned anew"), note)
     assert (api.told(SPOT), api.told(ON_DEMAND)) == (1, 0), "what runs is kept, and whose count it is"
     assert not [line for line in planner.log() if line["event"] == "note" and "taken over" in line["now"]]

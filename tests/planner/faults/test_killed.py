@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from support.planner_process import Planner
 
 pytestmark = pytest.mark.timeout(600)
+PATIENT_S = 1800
+"""Lead time of the pools: a replica that waits for a node here is given up by no planner on any machine."""
 AGREEMENTS = [
     planning.document(
-        planner={"interval_s": 1}, services={"chat": planning.service(replicas={"min": least, "max": most})}
+        planner={"interval_s": 1},
+        pools=planning.pools(lead_time_s=PATIENT_S),
+        services={"chat": planning.service(replicas={"min": least, "max": most})},
     )
     for least, most in ((3, 8), (1, 1))
 ]
