@@ -27,7 +27,7 @@ _CORE = f"/api/v1/namespaces/{NAMESPACE}"
 _APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"
 _LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 BEAT_S = 5.0
-"""The cluster gives a node up after 50 s without."""
+"""The cluster gives a node up after 12 s without."""
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 _STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
 """As kubelets patch: each condition by its type, the others stay."""
