@@ -6,6 +6,9 @@ MAKEFLAGS += --no-print-directory
 
 ENV ?= local
 STACK ?=
+TAG ?=
+IMAGE ?= tenbin/planner:0.1.0
+BUILDER ?= $(or $(shell command -v docker),podman)
 UV_VERSION := 0.13.9
 CACHE := $(or $(TENBIN_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/tenbin,$(HOME)/.cache/tenbin))
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
@@ -62,6 +65,15 @@ format: sync ## Format the sources
 
 bench: sync ## Measure, print the figures and write them to .tenbin/bench.json
 	@$(RUN) python tests/bench
+
+.PHONY: wheels image
+wheels: sync ## Build the wheels and their bill of materials into dist (TAG=v0.1.0)
+	@rm -rf dist && $(UV) build --quiet --all-packages --wheel --out-dir dist/wheels
+	@$(UV) export --quiet --frozen --all-packages --no-dev --format cyclonedx1.5 --output-file dist/sbom/tenbin.cdx.json
+	@test -z "$(TAG)" || test -f dist/wheels/tenbin-$(TAG:v%=%)-py3-none-any.whl || { echo "TAG=$(TAG) is not the version of pyproject.toml" >&2; exit 1; }
+
+image: ## Build the image of planner and picker (IMAGE=name:tag)
+	@$(BUILDER) build --file Containerfile --tag $(IMAGE) .
 
 clean: ## Remove caches of tools and tests from the checkout
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist && find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
