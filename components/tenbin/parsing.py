@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import ValidationError, field_validator
+from tenbin_spec import registries
 from tenbin_spec.clusters import Cluster, ClusterName, EksCluster, Owner
 from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.eks_pools import HOW_NODES_ARE_MADE, pool_problems
@@ -157,6 +158,32 @@ def stack(configuration: Mapping[str, Any]) -> Stack:
         return parse_stack(_whole_numbers(configuration), _source())
     except ConfigurationError as error:
         raise pulumi.RunError(str(error)) from None
+
+
+def pulled(configuration: Mapping[str, Any], stack: Stack) -> dict[str, Any]:
+    """Return the arguments of a `Platform` with its images named where nodes pull them from.
+
+    Args:
+        configuration: arguments that parse.
+        stack: what they were parsed to.
+    """
+    if not stack.images.mirrors:
+        return dict(configuration)
+
+    def at(image: Image) -> Image:
+        return registries.mirrored(image, stack.images.mirrors)
+
+    services = {
+        name: {**plain, "engine": {**plain["engine"], "image": at(stack.services[name].engine.image)}}
+        for name, plain in configuration["services"].items()
+    }
+    gateway = {"image": at(stack.gateway.image), "picker_image": at(stack.gateway.picker_image)}
+    return {
+        **configuration,
+        "services": services,
+        "gateway": {**configuration.get("gateway", {}), **gateway},
+        "planner": {**configuration.get("planner", {}), "image": at(stack.planner.image)},
+    }
 
 
 def arguments(args: Mapping[str, Any], model: type[Parsed], *, component: str, placed: tuple[str, ...] = ()) -> Parsed:

@@ -7,7 +7,7 @@ from typing import Any, NotRequired, TypedDict, cast
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
-from tenbin_spec import cost, document, registered, words
+from tenbin_spec import cost, document, registered, registries, words
 from tenbin_spec.checks import Finding, findings
 from tenbin_spec.clusters import EksCluster
 from tenbin_spec.cost import Estimate, HourlyRange
@@ -17,7 +17,7 @@ from tenbin_spec.quantities import money_text
 from tenbin_spec.stack import Stack
 
 from tenbin import parsing, resources
-from tenbin._layout import eks, network_policy
+from tenbin._layout import cluster_autoscaler, device_plugin, eks, karpenter_controller, network_policy
 from tenbin._layout import namespace as namespace_layout
 from tenbin.accelerator_pool import AcceleratorPool, AcceleratorPoolArgs
 from tenbin.accelerator_support import AcceleratorSupport
@@ -36,6 +36,7 @@ from tenbin.shapes import (
     CostCapConfig,
     GatewayConfig,
     GuardConfig,
+    ImagesConfig,
     ObservabilityConfig,
     PlannerConfig,
     PoolConfig,
@@ -68,6 +69,8 @@ class PlatformArgs(TypedDict):
     """What the stack tells a monitoring system."""
     review: NotRequired[ReviewConfig]
     """What a change may cost before somebody must agree."""
+    images: NotRequired[ImagesConfig]
+    """Where nodes pull images from."""
 
 
 class Platform(pulumi.ComponentResource):
@@ -96,6 +99,7 @@ class Platform(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = cast("PlatformArgs", parsing.priced(args))
+        args = cast("PlatformArgs", parsing.pulled(args, parsing.stack(args)))
         stack = parsing.stack(args)
         found = findings(stack)
         capped = cost.stack_range(stack).capped(stack.cost.hourly_usd)
@@ -234,12 +238,24 @@ class _Parts:
             )
             AcceleratorPool(f"{self._name}-{key}", given, after_karpenter if is_its else after)
         if self._stack.cluster.kind == "eks" and not self._stack.cluster.auto_mode:
-            AcceleratorSupport(f"{self._name}-accelerators", {"pools": self._args["pools"]}, after)
-            ClusterAutoscaler(
-                f"{self._name}-autoscaler",
-                {"cluster": self._args["cluster"], "cluster_name": self._ground.pools["cluster_name"]},
+            AcceleratorSupport(
+                f"{self._name}-accelerators",
+                {"pools": self._args["pools"], "device_plugin_image": self._pulled(device_plugin.IMAGE)},
                 after,
             )
+            ClusterAutoscaler(
+                f"{self._name}-autoscaler",
+                {
+                    "cluster": self._args["cluster"],
+                    "cluster_name": self._ground.pools["cluster_name"],
+                    "image": self._pulled(cluster_autoscaler.image(self._stack.cluster.version)),
+                },
+                after,
+            )
+
+    def _pulled(self, image: str) -> str:
+        """Return the name of an image that the configuration does not name, where nodes pull it from."""
+        return registries.mirrored(image, self._stack.images.mirrors)
 
     def _karpenter(self, after: pulumi.ResourceOptions) -> tuple[dict[str, Any], pulumi.ResourceOptions]:
         """Build Karpenter where the stack runs its own; return what its pools know of it, and what they wait for."""
@@ -247,7 +263,11 @@ class _Parts:
             return {}, after
         made = Karpenter(
             f"{self._name}-karpenter",
-            {"cluster": self._args["cluster"], "cluster_name": self._ground.pools["cluster_name"]},
+            {
+                "cluster": self._args["cluster"],
+                "cluster_name": self._ground.pools["cluster_name"],
+                "registry": self._pulled(karpenter_controller.REGISTRY),
+            },
             after,
         )
         later = pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(depends_on=[made]))

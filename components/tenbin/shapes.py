@@ -330,6 +330,13 @@ class PlannerConfig(TypedDict):
     """Where it reads what engines say of themselves."""
 
 
+class ImagesConfig(TypedDict):
+    """Where nodes pull images from."""
+
+    mirrors: NotRequired[dict[str, str]]
+    """What stands in for a registry, by its name, for example "docker.io"."""
+
+
 class ObservabilityConfig(TypedDict):
     """What the stack tells a monitoring system."""
 

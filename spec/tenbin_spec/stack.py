@@ -18,6 +18,7 @@ from tenbin_spec.pools import Pool
 from tenbin_spec.problems import ConfigurationError, Problem, not_one_of, path_text, problems_of
 from tenbin_spec.quantities import Frozen, Name, Text
 from tenbin_spec.review import Review
+from tenbin_spec.registries import Images
 from tenbin_spec.services import Service
 
 PROJECT = "tenbin"
@@ -81,6 +82,7 @@ class Stack(Frozen):
     planner: PlannerSettings = PlannerSettings()
     observability: Observability = Observability()
     review: Review = Review()
+    images: Images = Images()
 
 
 DOMAINS = tuple(Stack.model_fields)

@@ -43,7 +43,7 @@ def test_a_misspelt_key_is_refused_although_the_engine_knows_any() -> None:
     assert str(caught.value) == (
         "configuration of stack test has 1 problem:\n"
         "  - tenbin:costs: unknown key; did you mean 'cost'? Allowed here: cluster, cost, gateway, guard, "
-        "observability, planner, pools, prices, review, services"
+        "images, observability, planner, pools, prices, review, services"
     )
 
 

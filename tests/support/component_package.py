@@ -21,7 +21,7 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from support import registered
 
 ROOT = pathlib.Path(__file__).parents[2]
-NAMES = {"addons", "pools", "services", "classes"}
+NAMES = {"addons", "pools", "services", "classes", "mirrors"}
 """Mappings whose keys are names and not fields."""
 
 
