@@ -17,8 +17,8 @@ from tenbin_spec.guard import Guard
 from tenbin_spec.pools import Pool
 from tenbin_spec.problems import ConfigurationError, Problem, not_one_of, path_text, problems_of
 from tenbin_spec.quantities import Frozen, Name, Text
-from tenbin_spec.review import Review
 from tenbin_spec.registries import Images
+from tenbin_spec.review import Review
 from tenbin_spec.services import Service
 
 PROJECT = "tenbin"

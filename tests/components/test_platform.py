@@ -281,8 +281,8 @@ def test_a_broken_configuration_ends_with_all_problems_and_registers_nothing() -
     assert lines[0] == "configuration of stack test has 3 problems:"
     assert lines[1:] == [
         (
-            "  - tenbin:extra: unknown key. Allowed here: cluster, cost, gateway, guard, observability, planner, "
-            "pools, prices, review, services"
+            "  - tenbin:extra: unknown key. Allowed here: cluster, cost, gateway, guard, images, "
+            "observability, planner, pools, prices, review, services"
         ),
         "  - tenbin:services.chat.pools[0]: 'l5' is not a pool of this stack; did you mean 'l4'? Allowed: l4, l4-spot",
         (

@@ -83,8 +83,8 @@ CASES = {
     "unknown domain": (
         {"network": {}},
         (
-            "tenbin:network: unknown key. Allowed here: cluster, cost, gateway, guard, observability, planner, pools,"
-            " prices, review, services"
+            "tenbin:network: unknown key. Allowed here: cluster, cost, gateway, guard, images, observability,"
+            " planner, pools, prices, review, services"
         ),
     ),
     "wrong unit of a threshold": (
