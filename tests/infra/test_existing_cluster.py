@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from support import control_planes, projects
+from support import control_planes, policy_pack, projects
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -72,11 +72,16 @@ def kinds(preview: dict[str, Any]) -> dict[str, list[str]]:
     return {kind: sorted(names) for kind, names in found.items()}
 
 
-def test_a_kubeconfig_is_all_that_the_stack_for_existing_clusters_needs(project: projects.Project) -> None:
+def test_a_kubeconfig_is_all_that_the_stack_for_existing_clusters_needs_and_it_breaks_no_rule(
+    project: projects.Project,
+) -> None:
     committed = load(ROOT / "stacks" / "Pulumi.existing.yaml")
     edit(project.root / "stacks" / "Pulumi.test.yaml", lambda plain: plain.update(config=committed["config"]))
     project.program((ROOT / "infra" / "__main__.py").read_text(encoding="utf-8"))
-    found = kinds(project.preview())
+    levels = policy_pack.PACK / "levels" / "existing.json"
+    preview, judged = project.judged(policy_pack.PACK, "--policy-pack-config", str(levels))
+    assert [item for item in judged if item["policy"] != "not-judged"] == []
+    found = kinds(preview)
     assert found["kubernetes"] == ["platform"], "one provider, and none of a cloud"
     assert found["Namespace"] == ["platform"]
     assert found["Deployment"] == DEPLOYMENTS
