@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import pathlib
 
 import pytest
-from support import policy_pack, projects
+from support import committed_stacks, control_planes, policy_pack, projects
 
 PROGRAM = """
 import json
@@ -50,3 +52,29 @@ def test_each_of_twenty_planted_violations_is_found_and_up_does_not_begin(projec
     assert found == wanted, done.output
     assert "hf_0123456789" not in "".join(item["message"] for item in told)
     assert project.resources() == {}
+
+
+@pytest.mark.timeout(400)
+def test_the_local_stack_keeps_its_rules_and_any_existing_cluster_those_of_production(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: pathlib.Path
+) -> None:
+    with control_planes.run(tmp_path_factory.mktemp("rules"), "rules") as running:
+        variables = {"KUBECONFIG": str(running.place.kubeconfig)}
+        made = projects.Project(tmp_path / "project", imports="", variables=variables)
+        with contextlib.closing(made):
+            assert made.pulumi("stack", "init", "test").code == 0
+            committed_stacks.configure(made, committed_stacks.configuration("local"))
+            levels = policy_pack.PACK / "levels" / "local.json"
+            _, told = made.judged(policy_pack.PACK, "--policy-pack-config", str(levels))
+            assert {item["policy"] for item in told} <= {"not-judged"}, told
+
+            # The levels of production ask for one thing more: replicas that stay when spot nodes are taken back.
+            _, told = made.judged(policy_pack.PACK, "--policy-pack-config", str(_advisory(tmp_path)))
+            assert [item["policy"] for item in told if item["policy"] != "not-judged"] == ["spot-floor"]
+
+
+def _advisory(folder: pathlib.Path) -> pathlib.Path:
+    """Write a configuration in which the floor of spot is shown alone; all others are as in production."""
+    path = folder / "advisory.json"
+    path.write_text(json.dumps({"spot-floor": "advisory"}))
+    return path

@@ -126,8 +126,8 @@ def _at(place: Any, steps: Sequence[str | int], *, make: bool = False) -> Any:
 class Pack:
     """The pack's process, and a client of it."""
 
-    def __init__(self, stub: Any) -> None:
-        self.stub = stub
+    def __init__(self, stub: Any, process: int) -> None:
+        self.stub, self.process = stub, process
 
     def info(self) -> Any:
         """Return what the pack says of itself."""
@@ -186,7 +186,7 @@ def running() -> Iterator[Pack]:
         port = process.stdout.readline().strip()
         assert port.isdigit(), f"the pack did not start: {port!r}"
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield Pack(analyzer_pb2_grpc.AnalyzerStub(channel))  # type: ignore[no-untyped-call]
+            yield Pack(analyzer_pb2_grpc.AnalyzerStub(channel), process.pid)  # type: ignore[no-untyped-call]
     finally:
         process.kill()
         process.wait()
