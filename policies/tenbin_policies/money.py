@@ -67,6 +67,11 @@ def _ceiling(agreed: Agreement, settings: Settings) -> Iterator[Violation]:
             yield Violation(message=message)
 
 
+def _watched(agreed: Agreement, _settings: Settings) -> Iterator[Violation]:
+    if agreed.stack.cluster.kind == "eks" and not agreed.stack.guard.is_set:
+        yield Violation(message="tenbin:guard: nobody is told when the bill leaves the cap")
+
+
 def _floor(promise: Promise, settings: Settings) -> Iterator[Violation]:
     capacity = {promise.stack.pools[name].capacity_type for name in promise.service.pools}
     own, least = promise.service.replicas.on_demand_min, settings["replicas"]
@@ -174,6 +179,19 @@ RULES = (
         },
         before='cost: {hourly_usd: "500.00"}',
         after='cost: {hourly_usd: "140.00"}',
+    ),
+    Rule(
+        id="bill-watched",
+        wish="Somebody hears when a bill leaves the cap",
+        why="A planner keeps the cap by prices that it knows; what AWS really charges is known to AWS alone.",
+        repair="Name emails or an sns_topic under tenbin:guard",
+        severity=Severity.HIGH,
+        standards=(finops("Budgeting", "Anomaly Management"),),
+        kinds=agreement.KINDS,
+        parts=agreement.agreements,
+        check=_watched,
+        before="tenbin:guard: {}",
+        after="tenbin:guard: {emails: [ml-platform@example.com]}",
     ),
     Rule(
         id="spot-floor",

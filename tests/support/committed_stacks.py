@@ -1,4 +1,4 @@
-"""The stacks of this repository that build a cluster on AWS, in a project of a test."""
+"""The stacks of this repository, in a project of a test."""
 
 from __future__ import annotations
 
