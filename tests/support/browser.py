@@ -30,7 +30,7 @@ from support.waiting import PATIENCE_S, until_async
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
+_NAMES = ("chromium", "google-chrome", "chromium-headless-shell")
 _PACKAGE, _FONT = "chromium-headless-shell", "fonts-ipafont-gothic"
 _BINARY = pathlib.Path("usr/lib/chromium/chromium-headless-shell")
 _LIBRARIES = pathlib.Path("usr/lib/x86_64-linux-gnu")
@@ -40,21 +40,21 @@ _LOUD = {"error", "warning", "assert"}
 
 @functools.cache
 def root() -> pathlib.Path:
-    """Return the folder that Debian's browser and a Japanese font lie in, as below `/`.
+    """Return the folder that a Japanese font lies in, and Debian's browser where PATH has none, as below `/`.
 
     Raises:
         FileNotFoundError: when this is no Debian.
         subprocess.CalledProcessError: when its archive does not have them.
     """
-    cache = Cache()
-    target = cache.root / "toolchain" / "browser"
+    cache, is_there = Cache(), _on_path() is not None
+    target = cache.root / "toolchain" / ("browser-font" if is_there else "browser")
     with cache.locked("browser", on_wait=lambda: None):
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=target.parent) as folder:
                 archive = debian.Archive(pathlib.Path(folder))
                 found = archive.unpack(_FONT)
-                if not _on_path():
+                if not is_there:
                     archive.unpack(_PACKAGE, "chromium-common", *archive.missing_libraries(_PACKAGE))
                 found.rename(target)
     return target
@@ -62,6 +62,17 @@ def root() -> pathlib.Path:
 
 def _on_path() -> str | None:
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
+
+
+def _found() -> pathlib.Path:
+    """Return `root`; any folder where PATH has a browser and the font is not to be had: boxes stand for glyphs then."""
+    try:
+        return root()
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        if _on_path():
+            return pathlib.Path(tempfile.gettempdir())
+        said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else ""
+        pytest.skip(f"no browser: Chromium is not on PATH, and not to be had from Debian's packages: {error} {said}")
 
 
 class Page:
@@ -177,11 +188,7 @@ class Browser:
 @contextlib.asynccontextmanager
 async def running() -> AsyncIterator[Browser]:
     """Run a browser; skips the test where there is none, and says why."""
-    try:
-        own = await asyncio.to_thread(root)
-    except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        why = f": {error.stderr.strip()}" if isinstance(error, subprocess.CalledProcessError) else ""
-        pytest.skip(f"no browser: Chromium is not on PATH, and cannot be had from Debian's packages: {error}{why}")
+    own = await asyncio.to_thread(_found)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         process = await asyncio.create_subprocess_exec(
             _on_path() or own / _BINARY,

@@ -147,6 +147,6 @@ def _told_why(plan: dict[str, Any] | None) -> None:
     assert plan is not None
     [service] = plan["services"]
     assert service["in_flight"] >= STREAMS
-    assert {item["code"] for item in service["reasons"]} & {"scale-down", "maximum"}
+    assert {item["code"] for item in service["reasons"]} & {"scale-down", "maximum", "minimum"}
     assert {item["name"]: item["wanted"] for item in plan["workloads"]} == {SPOT: 1, ON_DEMAND: 0}
     assert plan["hourly_usd"] == "0.36"
