@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from tenbin_spec import registries
 from tenbin_spec.clusters import Cluster, ClusterName, EksCluster, Owner
 from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.eks_pools import HOW_NODES_ARE_MADE, pool_problems
 from tenbin_spec.engines import Image, Registry
+from tenbin_spec.gateways import Gateway
 from tenbin_spec.guard import Guard
 from tenbin_spec.networks import Network
 from tenbin_spec.placements import Placement, placements
@@ -26,7 +27,7 @@ from tenbin_spec.price_files import with_prices
 from tenbin_spec.problems import ConfigurationError, Problem, problems_of
 from tenbin_spec.quantities import Frozen, Name, Usd
 from tenbin_spec.services import Service
-from tenbin_spec.stack import PREFIX, Gateway, Observability, PlannerSettings, Stack, parse_stack
+from tenbin_spec.stack import PREFIX, Observability, PlannerSettings, Stack, parse_stack
 
 Parsed = TypeVar("Parsed", bound=Frozen)
 
@@ -107,8 +108,17 @@ class GatewayArguments(Frozen):
     """Plain arguments of `Gateway`."""
 
     gateway: Gateway = Gateway()
+    cluster: Annotated[EksCluster | None, Field(validate_default=True)] = None
     services: dict[Name, Service]
     observability: Observability = Observability()
+
+    @field_validator("cluster")
+    @classmethod
+    def _is_there_for_a_load_balancer(cls, value: EksCluster | None, about: ValidationInfo) -> EksCluster | None:
+        gateway = about.data.get("gateway")
+        if value is None and gateway is not None and gateway.is_exposed:
+            raise ValueError(f"is required by exposure {gateway.exposure!r}: a cluster of kind eks")
+        return value
 
 
 class PickerArguments(Frozen):

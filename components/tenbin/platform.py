@@ -24,7 +24,7 @@ from tenbin.accelerator_support import AcceleratorSupport
 from tenbin.cluster import Cluster
 from tenbin.cluster_autoscaler import ClusterAutoscaler
 from tenbin.cost_guard import CostGuard
-from tenbin.gateway import Gateway
+from tenbin.gateway import Gateway, GatewayArgs
 from tenbin.karpenter import Karpenter
 from tenbin.model_service import ModelService
 from tenbin.network import Network, NetworkArgs
@@ -297,18 +297,17 @@ class _Parts:
             },
             self._opts,
         )
-        return Gateway(
-            f"{self._name}-gateway",
-            {
-                "gateway": self._args.get("gateway", {}),
-                "services": self._args["services"],
-                "namespace": self.namespace,
-                "picker_address": picker.address,
-                "planner_address": planner.address,
-                "observability": self._observability,
-            },
-            self._opts,
-        )
+        gateway: GatewayArgs = {
+            "gateway": self._args.get("gateway", {}),
+            "services": self._args["services"],
+            "namespace": self.namespace,
+            "picker_address": picker.address,
+            "planner_address": planner.address,
+            "observability": self._observability,
+        }
+        if self._stack.cluster.kind == "eks":
+            gateway["cluster"] = self._args["cluster"]
+        return Gateway(f"{self._name}-gateway", gateway, self._opts)
 
     def services(self, planner: Planner) -> None:
         """Build the services."""

@@ -293,6 +293,33 @@ class ReviewConfig(TypedDict):
     """A stack that is expected to cost more a month is refused, whoever agrees."""
 
 
+class CertificateConfig(TypedDict):
+    """What the gateway proves itself with, one of the two."""
+
+    secret: NotRequired[str]
+    """Secret of type `kubernetes.io/tls`: the gateway itself ends TLS, and takes a renewed one without a restart."""
+    acm: NotRequired[str]
+    """ARN of a certificate of AWS Certificate Manager: the load balancer ends TLS."""
+
+
+class ApiKeysConfig(TypedDict):
+    """API keys, sent as `Authorization: Bearer <key>`."""
+
+    secret: str
+    """Secret with one API key under each client's name; a changed one counts within seconds."""
+    clients: list[str]
+    """Clients that are let in; the name becomes the request's tenant."""
+
+
+class ClientsConfig(TypedDict):
+    """How clients from outside the cluster say who they are: by certificate, by API key, or by both."""
+
+    api_keys: NotRequired[ApiKeysConfig]
+    """API keys."""
+    authority_secret: NotRequired[str]
+    """Secret whose key `ca.crt` holds the authorities that clients' certificates must come from (mutual TLS)."""
+
+
 class GatewayConfig(TypedDict):
     """The proxy in front of the engines, and the picker that tells it their addresses."""
 
@@ -300,7 +327,16 @@ class GatewayConfig(TypedDict):
     picker_image: NotRequired[str]
     replicas: NotRequired[int]
     exposure: NotRequired[str]
-    """`cluster`: reachable inside the cluster only."""
+    """`cluster`: reachable inside the cluster only. `internal`: by a load balancer inside the network as well.
+    `public`: by one that faces the internet."""
+    certificate: NotRequired[CertificateConfig]
+    """What the way in from outside the cluster proves itself with; there is no such way without TLS."""
+    allowed_cidrs: NotRequired[list[str]]
+    """Ranges that the load balancer takes connections from; an internal one from its own network when empty."""
+    clients: NotRequired[ClientsConfig]
+    """How clients from outside the cluster say who they are."""
+    load_balancer_class: NotRequired[str]
+    """Controller that makes the load balancer; Auto Mode's own there, else that of EKS itself, when absent."""
 
 
 class EngineMetricsConfig(TypedDict):

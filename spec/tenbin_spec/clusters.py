@@ -6,11 +6,10 @@ import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from tenbin_spec import catalogue
 from tenbin_spec.catalogue import Architecture
-from tenbin_spec.networks import Cidr, Network
+from tenbin_spec.networks import Cidr, Network, is_not_everywhere
 from tenbin_spec.pools import InstanceType, NodeRange
 from tenbin_spec.problems import not_one_of, unknown_key_message
 from tenbin_spec.quantities import Frozen, Name, Text
@@ -62,13 +61,6 @@ OwnNamespace = Annotated[Name, AfterValidator(_is_own_namespace)]
 """Namespace that everything of a stack lives in, and that the stack owns."""
 
 
-def _is_not_everywhere(value: str) -> str:
-    if value.endswith("/0"):
-        hint = f"{value!r} is the whole internet. Allowed: the ranges that administrators come from"
-        raise PydanticCustomError("tenbin", "{hint}", {"hint": hint})
-    return value
-
-
 class ExistingCluster(Frozen):
     """Any cluster that the ambient kubeconfig reaches."""
 
@@ -118,7 +110,7 @@ class EksCluster(Frozen):
     network: Network
     administrators: Annotated[tuple[Principal, ...], Field(min_length=1, max_length=100)]
     """Who may administer the cluster, whoever runs `pulumi up` among them: nobody is let in without being named."""
-    public_cidrs: tuple[Annotated[Cidr, AfterValidator(_is_not_everywhere)], ...] = ()
+    public_cidrs: tuple[Annotated[Cidr, AfterValidator(is_not_everywhere)], ...] = ()
     """Ranges from which the API server is reached over the internet; only from inside the VPC when empty."""
     kms_key: KeyArn | None = None
     """Key that encrypts Kubernetes secrets; one that AWS owns when absent."""

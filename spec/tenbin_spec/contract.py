@@ -23,6 +23,8 @@ NAME_ENGINE = "tenbin-engine"
 NAME_PLANNER = "tenbin-planner"
 NAME_PICKER = "tenbin-picker"
 NAME_GATEWAY = "tenbin-gateway"
+NAME_ENTRANCE = "tenbin-entrance"
+"""Of the gateway: its way in from outside the cluster."""
 
 TAINT_POOL = LABEL_POOL
 """Taint key of a pool's nodes, with the pool's name as value and effect NoSchedule."""
@@ -44,6 +46,7 @@ PORT_NAME_HTTP = "http"
 PORT_ENGINE = 8000
 PORT_GATEWAY = 8080
 PORT_GATEWAY_HEALTH = 8082
+PORT_GATEWAY_ENTRANCE = 8443
 PORT_PICKER_XDS = 9002
 PORT_PICKER_HEALTH = 9003
 PORT_PLANNER_HTTP = 8081

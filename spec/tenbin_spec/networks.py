@@ -53,6 +53,19 @@ Cidr = Annotated[
 ]
 """An IPv4 range whose address is its first."""
 
+
+def is_not_everywhere(value: str) -> str:
+    """Refuse the range of all addresses.
+
+    Raises:
+        PydanticCustomError: saying what is allowed.
+    """
+    if value.endswith("/0"):
+        hint = f"{value!r} is the whole internet. Allowed: the ranges that those who may come in come from"
+        raise PydanticCustomError("tenbin", "{hint}", {"hint": hint})
+    return value
+
+
 _Prefix = Annotated[int, Field(strict=True, ge=_WIDEST, le=_NARROWEST)]
 
 

@@ -13,6 +13,7 @@ from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.eks_pools import pool_problems
 from tenbin_spec.engine_metrics import EngineMetrics
 from tenbin_spec.engines import EngineKind, Image
+from tenbin_spec.gateways import Gateway
 from tenbin_spec.guard import Guard
 from tenbin_spec.pools import Pool
 from tenbin_spec.problems import ConfigurationError, Problem, not_one_of, path_text, problems_of
@@ -26,16 +27,6 @@ PROJECT = "tenbin"
 PREFIX = f"{PROJECT}:"
 RESERVED_PREFIX = "tenbin-"
 """Begins the names of the gateway's own routes."""
-
-
-class Gateway(Frozen):
-    """The proxy in front of the engines, and the picker that tells it their addresses."""
-
-    image: Image = "envoyproxy/envoy:v1.40.0"
-    picker_image: Image = "tenbin/picker:0.1.0"
-    replicas: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
-    exposure: Literal["cluster"] = "cluster"
-    """`cluster`: reachable inside the cluster only."""
 
 
 class PlannerSettings(Frozen):
@@ -118,6 +109,13 @@ def _reference_problems(configuration: Mapping[str, Any]) -> list[Problem]:
     if cluster.get("kind") == "existing" and (guard.get("emails") or guard.get("sns_topic")):
         message = "watches the bill of what a stack builds on AWS, which is nothing here. Allowed with cluster kind eks"
         problems.append(_problem(("guard",), message))
+    exposure = _mapping(configuration.get("gateway")).get("exposure")
+    if cluster.get("kind") == "existing" and exposure in ("internal", "public"):
+        message = (
+            f"{exposure!r} is a load balancer on AWS, which the stack makes on a cluster of its own. Allowed with"
+            " cluster kind existing: cluster, and a way in of your own to the Service tenbin-gateway"
+        )
+        problems.append(_problem(("gateway", "exposure"), message))
     for name, pool in pools.items():
         problems += pool_problems(cluster, str(name), _mapping(pool), PREFIX)
         if (

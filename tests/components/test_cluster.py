@@ -279,8 +279,8 @@ def test_every_problem_is_named_at_once() -> None:
             "flow_log_days, intra_prefix, nat, private_prefix, public_prefix, zones"
         ),
         (
-            "  - cluster.public_cidrs[0]: '0.0.0.0/0' is the whole internet. Allowed: the ranges that administrators "
-            "come from"
+            "  - cluster.public_cidrs[0]: '0.0.0.0/0' is the whole internet. Allowed: the ranges that those who "
+            "may come in come from"
         ),
         (
             "  - cluster.system_nodes: instance_types mixes architectures: m7i.large, m7g.large. Allowed: all amd64 or "

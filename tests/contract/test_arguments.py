@@ -20,6 +20,7 @@ from tenbin_spec import (
     cost_cap,
     engine_metrics,
     engines,
+    gateways,
     guard,
     networks,
     objectives,
@@ -32,10 +33,13 @@ from tenbin_spec import (
 )
 
 PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
+    (shapes.ApiKeysConfig, gateways.ApiKeys),
+    (shapes.CertificateConfig, gateways.Certificate),
+    (shapes.ClientsConfig, gateways.Clients),
     (shapes.CostCapConfig, cost_cap.CostCap),
     (shapes.EngineConfig, engines.Engine),
     (shapes.EngineMetricsConfig, engine_metrics.EngineMetrics),
-    (shapes.GatewayConfig, stack.Gateway),
+    (shapes.GatewayConfig, gateways.Gateway),
     (shapes.GrowthLimitConfig, review.GrowthLimit),
     (shapes.GuardConfig, guard.Guard),
     (shapes.ImagesConfig, registries.Images),

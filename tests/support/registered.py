@@ -84,7 +84,9 @@ class _Cluster(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if args.typ == "kubernetes:core/v1:Service" and self._assigns_addresses:
-            number = {"tenbin-picker": 2, "tenbin-planner": 3, "tenbin-gateway": 4}[args.inputs["metadata"]["name"]]
+            number = {"tenbin-picker": 2, "tenbin-planner": 3, "tenbin-gateway": 4, "tenbin-entrance": 5}[
+                args.inputs["metadata"]["name"]
+            ]
             return "id", {**args.inputs, "spec": {**args.inputs["spec"], "clusterIP": f"10.0.0.{number}"}}
         if args.typ.startswith("aws:"):
             return f"{args.name}-id", {**args.inputs, **amazon.outputs(args.typ, args.name, args.inputs)}

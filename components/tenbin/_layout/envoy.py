@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from tenbin_spec import contract
 
-from tenbin._layout import envoy_clusters, envoy_routes
+from tenbin._layout import envoy_clusters, envoy_entrance, envoy_routes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tenbin._layout.envoy_entrance import Entrance
     from tenbin._layout.envoy_routes import ServiceRoute
 
 Json = dict[str, Any]
@@ -70,10 +71,15 @@ class Limits:
 
 
 def arguments(
-    *, services: Sequence[ServiceRoute], picker: Address, planner: Address, limits: Limits | None = None
+    *,
+    services: Sequence[ServiceRoute],
+    picker: Address,
+    planner: Address,
+    limits: Limits | None = None,
+    entrance: Entrance | None = None,
 ) -> list[str]:
     """Return the arguments of the Envoy process, without the program's own name."""
-    config = bootstrap(services=services, picker=picker, planner=planner, limits=limits)
+    config = bootstrap(services=services, picker=picker, planner=planner, limits=limits, entrance=entrance)
     return [
         "--config-yaml",
         json.dumps(config, separators=(",", ":"), sort_keys=True),
@@ -92,6 +98,7 @@ def bootstrap(
     picker: Address,
     planner: Address,
     limits: Limits | None = None,
+    entrance: Entrance | None = None,
     address: str = POD_ADDRESS,
 ) -> Json:
     """Return Envoy's bootstrap configuration as plain data.
@@ -101,6 +108,7 @@ def bootstrap(
         picker: serves the endpoints of every service (aggregated discovery).
         planner: takes the access log.
         limits: what the gateway allows.
+        entrance: the way in from outside the cluster; None where there is none.
         address: own IP address; also part of the node id and of the admin socket's name.
 
     Raises:
@@ -112,7 +120,7 @@ def bootstrap(
     if len({service.name for service in ordered}) < len(ordered):
         raise ValueError(f"service names must differ, not {[service.name for service in ordered]}")
     for service in ordered:
-        if service.name in (PICKER_CLUSTER, PLANNER_CLUSTER, ADMIN_CLUSTER):
+        if service.name in (PICKER_CLUSTER, PLANNER_CLUSTER, ADMIN_CLUSTER, envoy_entrance.CLUSTER):
             raise ValueError(f"a service must not be named {service.name}, which is a part of the gateway")
     return {
         "node": {"id": f"gateway-{address}", "cluster": contract.NAME_GATEWAY},
@@ -129,7 +137,11 @@ def bootstrap(
             }
         },
         "static_resources": {
-            "listeners": [_gateway_listener(ordered, address, limits), _health_listener(address)],
+            "listeners": [
+                _gateway_listener(ordered, address, limits),
+                _health_listener(address),
+                *([] if entrance is None else [_entrance_listener(entrance, address, limits)]),
+            ],
             "clusters": [
                 *(
                     envoy_clusters.of_service(service.name, buffer_bytes=limits.response_buffer_bytes)
@@ -138,6 +150,7 @@ def bootstrap(
                 envoy_clusters.of_grpc(PICKER_CLUSTER, host=picker.host, port=picker.port),
                 envoy_clusters.of_grpc(PLANNER_CLUSTER, host=planner.host, port=planner.port),
                 envoy_clusters.of_pipe(ADMIN_CLUSTER, admin_socket),
+                *([] if entrance is None else [envoy_entrance.cluster(address)]),
             ],
         },
         "overload_manager": _overload(limits),
@@ -175,7 +188,33 @@ def _overload(limits: Limits) -> Json:
 
 def _gateway_listener(services: Sequence[ServiceRoute], address: str, limits: Limits) -> Json:
     manager = {
+        **_connections(limits),
         "stat_prefix": "gateway",
+        "early_header_mutation_extensions": [_header_removal()],
+        "http_filters": _filters(limits),
+        "route_config": envoy_routes.table(services, request_bytes=limits.request_bytes),
+        "local_reply_config": envoy_routes.local_replies(retry_after_s=limits.retry_after_s),
+        # The first entry tells the arrival, the last the truth about it; those between say that it still runs, so that
+        # a planner that was away knows what is in flight within seconds.
+        "access_log": [_access_log()],
+        "access_log_options": {"flush_access_log_on_new_request": True, "access_log_flush_interval": "10s"},
+    }
+    return {
+        **_listener("gateway", address, contract.PORT_GATEWAY, manager),
+        "per_connection_buffer_limit_bytes": limits.response_buffer_bytes,
+    }
+
+
+def _entrance_listener(entrance: Entrance, address: str, limits: Limits) -> Json:
+    found = envoy_entrance.listener(
+        entrance, address=address, manager=_connections(limits), header_removal=_header_removal()
+    )
+    return {**found, "per_connection_buffer_limit_bytes": limits.response_buffer_bytes}
+
+
+def _connections(limits: Limits) -> Json:
+    """Return what every listener for clients holds to: limits of connections and streams."""
+    return {
         "codec_type": "AUTO",
         "server_header_transformation": "PASS_THROUGH",
         "use_remote_address": True,
@@ -197,18 +236,6 @@ def _gateway_listener(services: Sequence[ServiceRoute], address: str, limits: Li
         "stream_idle_timeout": f"{limits.silence_s}s",
         "request_timeout": f"{limits.upload_s}s",
         "request_headers_timeout": "10s",
-        "early_header_mutation_extensions": [_header_removal()],
-        "http_filters": _filters(limits),
-        "route_config": envoy_routes.table(services, request_bytes=limits.request_bytes),
-        "local_reply_config": envoy_routes.local_replies(retry_after_s=limits.retry_after_s),
-        # The first entry tells the arrival, the last the truth about it; those between say that it still runs, so that
-        # a planner that was away knows what is in flight within seconds.
-        "access_log": [_access_log()],
-        "access_log_options": {"flush_access_log_on_new_request": True, "access_log_flush_interval": "10s"},
-    }
-    return {
-        **_listener("gateway", address, contract.PORT_GATEWAY, manager),
-        "per_connection_buffer_limit_bytes": limits.response_buffer_bytes,
     }
 
 

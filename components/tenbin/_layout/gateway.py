@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tenbin_spec import contract
+from tenbin_spec.gateways import Gateway
 
-from tenbin._layout import deployments, pods
+from tenbin._layout import deployments, entrance, pods
 from tenbin._layout.manifests import Json, Placed, labels, metadata, service
 
 PORT_HEALTH = "health"
@@ -47,13 +48,12 @@ def disruption_budget(*, namespace: Placed, stack: str) -> Json:
 
 
 def deployment(
-    *, image: str, replicas: int, arguments: Placed, drain_s: int, namespace: Placed, stack: str, scrape: bool
+    *, gateway: Gateway, arguments: Placed, drain_s: int, namespace: Placed, stack: str, scrape: bool
 ) -> Json:
     """Return the gateway's Deployment.
 
     Args:
-        image: Envoy's image.
-        replicas: number of gateways.
+        gateway: image, number of replicas, and its way in from outside the cluster.
         arguments: of the Envoy process, its whole configuration among them; a change of it rolls the gateway.
         drain_s: seconds that running streams have when a gateway stops. Envoy itself stops at once on SIGTERM, so the
             kubelet waits with the signal; new requests go to the other gateways meanwhile.
@@ -61,36 +61,40 @@ def deployment(
         stack: the stack's name.
         scrape: whether pods carry annotations for Prometheus.
     """
+    volumes = entrance.volumes(gateway)
     pod = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": drain_s + _TEARDOWN_S,
         "topologySpreadConstraints": pods.spread(selector()),
         "securityContext": pods.pod_security(user=_USER, group=_USER),
-        "containers": [_container(image, arguments, drain_s)],
+        "containers": [_container(gateway, arguments, drain_s)],
+        **({"volumes": volumes} if volumes else {}),
     }
     return deployments.deployment(
         metadata=metadata(contract.NAME_GATEWAY, namespace, own_labels(stack)),
         selector=selector(),
-        replicas=replicas,
+        replicas=gateway.replicas,
         strategy=deployments.surging(),
         pod=pod,
         pod_annotations=pods.scrape_annotations(contract.PORT_GATEWAY_HEALTH, "/stats/prometheus", wanted=scrape),
     )
 
 
-def _container(image: str, arguments: Placed, drain_s: int) -> Json:
+def _container(gateway: Gateway, arguments: Placed, drain_s: int) -> Json:
+    mounts = entrance.mounts(gateway)
+    ports = {contract.PORT_NAME_HTTP: contract.PORT_GATEWAY, PORT_HEALTH: contract.PORT_GATEWAY_HEALTH}
+    if gateway.is_exposed:
+        ports[entrance.PORT] = contract.PORT_GATEWAY_ENTRANCE
     memory = f"{_CONTAINER_MEMORY_MIB}Mi"
     return {
         "name": "envoy",
-        "image": image,
+        "image": gateway.image,
         # Not the image's entry point: that changes the owner of the standard streams, for which it needs root.
         "command": ["envoy"],
         "args": arguments,
         "env": [pods.own_address()],
-        "ports": pods.ports(
-            {contract.PORT_NAME_HTTP: contract.PORT_GATEWAY, PORT_HEALTH: contract.PORT_GATEWAY_HEALTH}
-        ),
+        "ports": pods.ports(ports),
         "resources": {"requests": {"cpu": "500m", "memory": memory}, "limits": {"cpu": "2", "memory": memory}},
         "startupProbe": pods.http_probe(
             "/ready", PORT_HEALTH, period_s=_STARTUP_PERIOD_S, failures=_STARTUP_FAILURES, timeout_s=2
@@ -99,4 +103,5 @@ def _container(image: str, arguments: Placed, drain_s: int) -> Json:
         "livenessProbe": pods.http_probe("/ready", PORT_HEALTH, period_s=10, failures=6, timeout_s=5),
         "lifecycle": pods.sleep_before_stop(drain_s),
         "securityContext": pods.container_security(),
+        **({"volumeMounts": mounts} if mounts else {}),
     }

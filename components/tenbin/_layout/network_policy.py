@@ -53,12 +53,20 @@ def engine(*, service: str, namespace: Placed, weights: bool, scrape: bool) -> J
     )
 
 
-def gateway(*, namespace: Placed, scrape: bool) -> Json:
-    """Return the policy of the gateway: any pod of the cluster may send requests."""
+def gateway(*, namespace: Placed, scrape: bool, outside: Sequence[str] = ()) -> Json:
+    """Return the policy of the gateway: any pod of the cluster may send requests.
+
+    Args:
+        namespace: of everything in the stack.
+        scrape: whether monitoring may read metrics.
+        outside: ranges that its way in from outside the cluster takes connections from.
+    """
     anybody: Json = {"namespaceSelector": {}}
     ingress = [_from([anybody], contract.PORT_GATEWAY)]
     if scrape:
         ingress.append(_from(_scrapers(scrape), contract.PORT_GATEWAY_HEALTH))
+    if outside:
+        ingress.append(_from([{"ipBlock": {"cidr": cidr}} for cidr in outside], contract.PORT_GATEWAY_ENTRANCE))
     return _policy(
         contract.NAME_GATEWAY,
         namespace,

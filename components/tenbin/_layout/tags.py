@@ -19,7 +19,7 @@ class Tags:
     owner: str
     """Who pays."""
     part: str
-    """`network`, `cluster`, `pool` or `cost`."""
+    """`network`, `cluster`, `pool`, `gateway` or `cost`."""
     pool: str | None = None
 
     def of(self, name: str | None = None, **more: str) -> dict[str, str]:
