@@ -15,6 +15,7 @@ from tenbin.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
 from tenbin.cost_guard import CostGuard, CostGuardArgs
 from tenbin.gateway import Gateway, GatewayArgs
 from tenbin.karpenter import Karpenter, KarpenterArgs
+from tenbin.leader_worker_set_controller import LeaderWorkerSetController, LeaderWorkerSetControllerArgs
 from tenbin.model_service import ModelService, ModelServiceArgs
 from tenbin.network import Network, NetworkArgs
 from tenbin.observability import Observability, ObservabilityArgs
@@ -38,6 +39,8 @@ __all__ = [
     "GatewayArgs",
     "Karpenter",
     "KarpenterArgs",
+    "LeaderWorkerSetController",
+    "LeaderWorkerSetControllerArgs",
     "ModelService",
     "ModelServiceArgs",
     "Network",

@@ -7,7 +7,7 @@ from tenbin_spec import words
 from tenbin_spec.engines import EngineKind
 
 from tenbin import parsing, resources
-from tenbin._layout import engine, network_policy
+from tenbin._layout import engine, engine_groups, network_policy
 from tenbin.shapes import ObservabilityConfig, PoolConfig, ServiceConfig
 
 
@@ -29,10 +29,14 @@ class ModelServiceArgs(TypedDict):
 
 
 class ModelService(pulumi.ComponentResource):
-    """One model served with one agreement: a workload in each of its pools, and what protects them."""
+    """One model served with one agreement: a workload in each of its pools, and what protects them.
+
+    A workload is a Deployment, or a LeaderWorkerSet where one replica spans nodes (`nodes_per_replica`): the
+    cluster then needs its controller (`LeaderWorkerSetController`).
+    """
 
     workloads: pulumi.Output[list[str]]
-    """Names of its Deployments, cheapest pool first."""
+    """Names of its workloads, cheapest pool first."""
     slo: pulumi.Output[str]
     """Its objectives in words."""
 
@@ -51,21 +55,25 @@ class ModelService(pulumi.ComponentResource):
             scrape=parsed.observability.scrape_annotations,
         )
         # Whoever scales a workload owns its count; a declared one would fight with it at every update.
-        owned = pulumi.ResourceOptions(parent=self, ignore_changes=["spec.replicas"] if parsed.planned else [])
+        children = resources.child_options(self, opts)
+        ignored = pulumi.ResourceOptions(ignore_changes=["spec.replicas"] if parsed.planned else [])
+        owned = pulumi.ResourceOptions.merge(children, ignored)
         counts = engine.first_replicas(parsed.service, placements, planned=parsed.planned)
         for placement in placements:
             child = f"{name}-{placement.role}-{placement.pool}"
-            manifest = engine.deployment(setting, placement, replicas=counts[placement.workload])
+            layout = engine.deployment if placement.nodes == 1 else engine_groups.leader_worker_set
+            manifest = layout(setting, placement, replicas=counts[placement.workload])
             resources.create(manifest, name=child, opts=owned)
             budget = engine.disruption_budget(setting, placement)
-            resources.create(budget, name=child, opts=pulumi.ResourceOptions(parent=self))
+            resources.create(budget, name=child, opts=children)
         policy = network_policy.engine(
             service=service_name,
             namespace=args["namespace"],
             weights=parsed.service.engine.kind is EngineKind.VLLM,
             scrape=setting.scrape,
+            groups=parsed.service.engine.nodes_per_replica > 1,
         )
-        resources.create(policy, name=name, opts=pulumi.ResourceOptions(parent=self))
+        resources.create(policy, name=name, opts=children)
         self.workloads = pulumi.Output.from_input([placement.workload for placement in placements])
         self.slo = pulumi.Output.from_input(words.slo_text(parsed.service.slo))
         self.register_outputs({"workloads": self.workloads, "slo": self.slo})

@@ -64,6 +64,12 @@ class KarpenterArguments(Frozen):
     registry: Registry | None = None
 
 
+class GroupArguments(Frozen):
+    """Plain arguments of `LeaderWorkerSetController`."""
+
+    registry: Registry | None = None
+
+
 class NetworkArguments(Frozen):
     """Plain arguments of `Network`."""
 
@@ -102,6 +108,7 @@ class SupportArguments(Frozen):
 
     pools: dict[Name, Pool]
     device_plugin_image: Image | None = None
+    efa_plugin_image: Image | None = None
 
 
 class GatewayArguments(Frozen):

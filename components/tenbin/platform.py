@@ -17,7 +17,14 @@ from tenbin_spec.quantities import money_text
 from tenbin_spec.stack import Stack
 
 from tenbin import parsing, resources
-from tenbin._layout import cluster_autoscaler, device_plugin, eks, karpenter_controller, network_policy
+from tenbin._layout import (
+    cluster_autoscaler,
+    device_plugin,
+    eks,
+    karpenter_controller,
+    leader_worker_sets,
+    network_policy,
+)
 from tenbin._layout import namespace as namespace_layout
 from tenbin.accelerator_pool import AcceleratorPool, AcceleratorPoolArgs
 from tenbin.accelerator_support import AcceleratorSupport
@@ -26,6 +33,7 @@ from tenbin.cluster_autoscaler import ClusterAutoscaler
 from tenbin.cost_guard import CostGuard
 from tenbin.gateway import Gateway, GatewayArgs
 from tenbin.karpenter import Karpenter
+from tenbin.leader_worker_set_controller import LeaderWorkerSetController
 from tenbin.model_service import ModelService
 from tenbin.network import Network, NetworkArgs
 from tenbin.observability import Observability
@@ -240,7 +248,11 @@ class _Parts:
         if self._stack.cluster.kind == "eks" and not self._stack.cluster.auto_mode:
             AcceleratorSupport(
                 f"{self._name}-accelerators",
-                {"pools": self._args["pools"], "device_plugin_image": self._pulled(device_plugin.IMAGE)},
+                {
+                    "pools": self._args["pools"],
+                    "device_plugin_image": self._pulled(device_plugin.NVIDIA.image),
+                    "efa_plugin_image": self._pulled(device_plugin.EFA.image),
+                },
                 after,
             )
             ClusterAutoscaler(
@@ -315,7 +327,9 @@ class _Parts:
         if not planned:
             # A planner that still runs would undo the counts that the services are about to declare.
             namespace = pulumi.Output.all(namespace, planner.name).apply(lambda both: str(both[0]))
+        groups = self._groups()
         for key, service in self._args["services"].items():
+            spans_nodes = self._stack.services[key].engine.nodes_per_replica > 1
             ModelService(
                 f"{self._name}-{key}",
                 {
@@ -326,8 +340,20 @@ class _Parts:
                     "planned": planned,
                     "observability": self._observability,
                 },
-                self._opts,
+                groups if spans_nodes else self._opts,
             )
+
+    def _groups(self) -> pulumi.ResourceOptions:
+        """Build what makes groups of pods where a replica spans nodes; return what such a service waits for."""
+        spanning = [item for item in self._stack.services.values() if item.engine.nodes_per_replica > 1]
+        if self._stack.cluster.kind != "eks" or not spanning:
+            return self._opts
+        made = LeaderWorkerSetController(
+            f"{self._name}-groups",
+            {"registry": self._pulled(leader_worker_sets.REGISTRY)},
+            self._ground.after(self._opts),
+        )
+        return pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[made]))
 
     def monitoring(self, text: str) -> None:
         """Build alerts and a dashboard, where they are wanted."""

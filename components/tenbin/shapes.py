@@ -36,7 +36,11 @@ class EngineConfig(TypedDict):
     image: str
     """Container image with a tag or a digest."""
     tensor_parallel: NotRequired[int]
-    """Accelerators that one replica spans."""
+    """Accelerators that each layer is split over."""
+    pipeline_parallel: NotRequired[int]
+    """Stages that the layers are divided into, each on `tensor_parallel` accelerators."""
+    nodes_per_replica: NotRequired[int]
+    """Nodes that one replica spans; more than one are taken whole."""
     max_model_len: int
     """Longest prompt plus answer, in tokens."""
     max_num_seqs: NotRequired[int]

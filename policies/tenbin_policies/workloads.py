@@ -9,7 +9,8 @@ from tenbin_policies.rules import Resource, Settings, strings
 from tenbin_policies.view import Step, View
 
 _TEMPLATE: tuple[Step, ...] = ("spec", "template")
-_GROUP: tuple[Step, ...] = ("spec", "leaderWorkerTemplate")
+_LEADER: tuple[Step, ...] = ("spec", "leaderWorkerTemplate", "leaderTemplate")
+_WORKER: tuple[Step, ...] = ("spec", "leaderWorkerTemplate", "workerTemplate")
 _TEMPLATES: dict[str, tuple[tuple[Step, ...], ...]] = {
     "kubernetes:apps/v1:DaemonSet": (_TEMPLATE,),
     "kubernetes:apps/v1:Deployment": (_TEMPLATE,),
@@ -18,10 +19,7 @@ _TEMPLATES: dict[str, tuple[tuple[Step, ...], ...]] = {
     "kubernetes:batch/v1:CronJob": (("spec", "jobTemplate", "spec", "template"),),
     "kubernetes:batch/v1:Job": (_TEMPLATE,),
     "kubernetes:core/v1:Pod": ((),),
-    "kubernetes:leaderworkerset.x-k8s.io/v1:LeaderWorkerSet": (
-        (*_GROUP, "leaderTemplate"),
-        (*_GROUP, "workerTemplate"),
-    ),
+    "kubernetes:leaderworkerset.x-k8s.io/v1:LeaderWorkerSet": (_LEADER, _WORKER),
 }
 """Where the templates of pods lie, by type."""
 KINDS = frozenset(_TEMPLATES)
@@ -55,6 +53,8 @@ class Pod:
     resource: Resource
     template: View
     """Its metadata and spec."""
+    joins: bool = False
+    """Whether its pods compute for a leader, which alone takes requests."""
 
     @property
     def spec(self) -> View:
@@ -85,7 +85,8 @@ def pods(resource: Resource) -> Iterator[Pod]:
     for steps in _TEMPLATES[resource.type]:
         template = resource.properties.at(*steps)
         if not template.at("spec").missing:
-            yield Pod(resource=resource, template=template)
+            led = steps == _WORKER and not resource.properties.at(*_LEADER, "spec").missing
+            yield Pod(resource=resource, template=template, joins=led)
 
 
 def containers(resource: Resource) -> Iterator[Container]:

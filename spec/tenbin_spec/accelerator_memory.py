@@ -38,6 +38,8 @@ class Need:
     """Longest prompt plus answer."""
     share: Decimal
     """Of an accelerator's memory that the engine takes."""
+    stages: int = 1
+    """That the layers are divided into; the accelerators of one stage share its heads."""
 
     def weights_gib(self) -> float:
         """Return the weights in GiB, over all accelerators of a replica."""
@@ -45,7 +47,7 @@ class Need:
 
     def context_gib(self, accelerators: int) -> float:
         """Return keys and values of one request in GiB, over all accelerators of a replica."""
-        return self.shape.context_bytes(self.tokens, accelerators) / _GIB
+        return self.shape.context_bytes(self.tokens, accelerators // self.stages) / _GIB
 
     def room_gib(self, accelerator: str, accelerators: int) -> float:
         """Return what the engine may fill of so many accelerators, in GiB."""
@@ -60,11 +62,13 @@ def need_of(model: Plain, engine: Plain) -> Need | None:
     """Return what a replica must hold; None where the model's sizes are not known, or nothing real would hold it."""
     shape = catalogue.models().get(str(model.get("id")))
     tokens = engine.get("max_model_len")
-    share = _share(engine.get("gpu_memory_utilization"))
+    share, stages = _share(engine.get("gpu_memory_utilization")), engine.get("pipeline_parallel", 1)
     is_real = engine.get("kind") in {kind.value for kind in EngineKind} - {EngineKind.SIMULATED.value}
     if shape is None or not is_real or not isinstance(tokens, int) or tokens < 1 or share is None:
         return None
-    return Need(model=str(model["id"]), shape=shape, tokens=tokens, share=share)
+    if not isinstance(stages, int) or stages < 1:
+        return None
+    return Need(model=str(model["id"]), shape=shape, tokens=tokens, share=share, stages=stages)
 
 
 def too_small(need: Need, pool: str, pools: Mapping[str, Any], accelerators: int) -> str | None:
@@ -99,9 +103,13 @@ def _ways_out(need: Need, instance: Instance, pools: Mapping[str, Any], accelera
         for name, item in found.items()
         if item is not None and item.accelerators >= accelerators and _is_enough(need, item.accelerator, accelerators)
     )
-    more = [count for count in _counts(accelerators, instance) if need.fits(instance.accelerator, count)]
+    more = [
+        count // need.stages
+        for count in _counts(accelerators, instance)
+        if count % need.stages == 0 and need.fits(instance.accelerator, count)
+    ]
     left = need.room_gib(instance.accelerator, accelerators) - need.weights_gib()
-    tokens = int(left * _GIB / need.shape.context_bytes(1, accelerators))
+    tokens = int(left * _GIB / need.shape.context_bytes(1, accelerators // need.stages))
     ways = [f"pool{'s' * (len(others) > 1)} {', '.join(others)}"] if others else []
     ways += [f"tensor_parallel {more[0]} there"] if more else []
     if not ways:

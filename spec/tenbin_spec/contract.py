@@ -31,6 +31,7 @@ TAINT_POOL = LABEL_POOL
 TAINT_GPU = "nvidia.com/gpu"
 TAINT_GPU_VALUE = "present"
 RESOURCE_GPU = "nvidia.com/gpu"
+RESOURCE_EFA = "vpc.amazonaws.com/efa"
 
 ANNOTATION_DRAINING = f"{API_GROUP}/draining"
 """Set to `true` by the planner on a pod that is about to be removed; the picker takes it out of the endpoints."""
@@ -40,6 +41,10 @@ ANNOTATION_REPLICAS_MIN = f"{API_GROUP}/replicas-min"
 ANNOTATION_REPLICAS_MAX = f"{API_GROUP}/replicas-max"
 """On a workload: bounds of its count that a person sets for a while, within those of the agreement."""
 ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+
+GROUP_API_VERSION = "leaderworkerset.x-k8s.io/v1"
+GROUP_KIND = "LeaderWorkerSet"
+"""What makes a group of pods out of a replica that spans nodes."""
 
 CONTAINER_ENGINE = "engine"
 PORT_NAME_HTTP = "http"

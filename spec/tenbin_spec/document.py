@@ -207,6 +207,7 @@ def _workload(stack: Stack, placement: Placement) -> DocumentWorkload:
         accelerators=placement.accelerators,
         hourly_usd=placement.hourly_usd,
         max_replicas=placement.max_replicas,
+        target=placement.target,
         profile=placement.profile and effective_profile(placement.profile, stack.services[placement.service].engine),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from typing import Annotated
 
 from pydantic import Field
@@ -27,6 +28,9 @@ Registry = Annotated[
     ),
 ]
 """Where container images and charts lie: a host, and a path on it."""
+
+
+_VERSION = re.compile(r":v?(\d+)\.(\d+)\.(\d+)")
 
 
 class EngineKind(enum.StrEnum):
@@ -63,7 +67,11 @@ class Engine(Frozen):
     kind: EngineKind
     image: Image
     tensor_parallel: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
-    """Accelerators that one replica spans."""
+    """Accelerators that each layer is split over."""
+    pipeline_parallel: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
+    """Stages that the layers are divided into, one after the other; each takes `tensor_parallel` accelerators."""
+    nodes_per_replica: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
+    """Nodes that one replica spans; more than one are taken whole."""
     max_model_len: Tokens
     """Longest prompt plus answer, in tokens."""
     max_num_seqs: Annotated[int, Field(strict=True, ge=1, le=4096)] | None = None
@@ -80,3 +88,18 @@ class Engine(Frozen):
     """Name of the engine profile in the catalogue; found from model, accelerator and engine when absent."""
     time_scale: Annotated[float, Field(strict=True, gt=0, le=100, allow_inf_nan=False)] | None = None
     """Simulated engine only: factor on all of its times."""
+
+    @property
+    def accelerators(self) -> int:
+        """Accelerators of one replica, over all of its nodes."""
+        return self.tensor_parallel * self.pipeline_parallel
+
+
+def is_at_least(image: str, version: tuple[int, int, int]) -> bool:
+    """Tell whether the engine of an image is of a version or newer; an image that names none counts as new.
+
+    >>> is_at_least("vllm/vllm-openai:v0.9.2", (0, 18, 0)), is_at_least("vllm/vllm-openai:latest", (0, 18, 0))
+    (False, True)
+    """
+    found = _VERSION.search(image)
+    return found is None or tuple(int(part) for part in found.groups()) >= version

@@ -9,6 +9,7 @@ from decimal import Decimal
 from tenbin_spec import catalogue, contract
 from tenbin_spec.pools import CapacityType
 from tenbin_spec.profiles import EngineProfile
+from tenbin_spec.scale_target import ScaleTarget
 from tenbin_spec.services import ReplicaRange, Role
 from tenbin_spec.stack import Stack
 
@@ -25,16 +26,26 @@ class Placement:
     accelerators: int
     """Accelerators that one replica takes."""
     hourly_usd: Decimal | None
-    """Price of one replica for an hour: the node's price by the share of its accelerators; None when unknown."""
+    """Price of one replica for an hour: the price of its nodes, or of its share of one by accelerators; None when
+    unknown."""
     max_replicas: int
     profile: EngineProfile | None
     is_spot: bool = False
     """Whether its nodes may be taken back at any time."""
+    nodes: int = 1
+    """Nodes that one replica spans; more than one are taken whole."""
 
     @property
     def workload(self) -> str:
         """Name of the workload."""
         return contract.workload_name(self.service, self.role, self.pool)
+
+    @property
+    def target(self) -> ScaleTarget | None:
+        """What is scaled; None: the Deployment of the workload's name."""
+        if self.nodes == 1:
+            return None
+        return ScaleTarget(api_version=contract.GROUP_API_VERSION, kind=contract.GROUP_KIND, name=self.workload)
 
 
 def placements(stack: Stack) -> tuple[Placement, ...]:
@@ -71,7 +82,7 @@ def least(replicas: ReplicaRange, own: Sequence[Placement]) -> dict[str, int]:
 def _placement(stack: Stack, service_name: str, pool_name: str) -> Placement:
     service, pool = stack.services[service_name], stack.pools[pool_name]
     instance = catalogue.instances()[pool.instance_type]
-    accelerators = service.engine.tensor_parallel
+    accelerators, nodes = service.engine.accelerators, service.engine.nodes_per_replica
     price = catalogue.node_price(pool)
     share = Decimal(accelerators) / Decimal(instance.accelerators)
     profile = (
@@ -80,7 +91,8 @@ def _placement(stack: Stack, service_name: str, pool_name: str) -> Placement:
         else catalogue.find_profile(
             model=service.model.id,
             accelerator=instance.accelerator,
-            tensor_parallel=accelerators,
+            tensor_parallel=service.engine.tensor_parallel,
+            pipeline_parallel=service.engine.pipeline_parallel,
             engine=service.engine.kind,
         )
     )
@@ -90,7 +102,11 @@ def _placement(stack: Stack, service_name: str, pool_name: str) -> Placement:
         pool=pool_name,
         accelerators=accelerators,
         hourly_usd=None if price is None else (price * share).quantize(_CENT_FRACTION),
-        max_replicas=min(service.replicas.max, pool.nodes.max * (instance.accelerators // accelerators)),
+        max_replicas=min(
+            service.replicas.max,
+            pool.nodes.max // nodes if nodes > 1 else pool.nodes.max * (instance.accelerators // accelerators),
+        ),
         profile=profile,
         is_spot=pool.capacity_type is CapacityType.SPOT,
+        nodes=nodes,
     )

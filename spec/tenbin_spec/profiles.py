@@ -130,6 +130,7 @@ class EngineProfile(Frozen):
     accelerator: str
     """Name in the catalogue of accelerators."""
     tensor_parallel: Annotated[int, Field(strict=True, ge=1, le=64)]
+    pipeline_parallel: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
     engine: str
     engine_version: str
     kind: ProfileKind

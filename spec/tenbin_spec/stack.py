@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from tenbin_spec import accelerator_memory, catalogue, contract
+from tenbin_spec import accelerator_memory, catalogue, engine_fit
 from tenbin_spec.clusters import Cluster
 from tenbin_spec.cost_cap import CostCap
 from tenbin_spec.eks_pools import pool_problems
@@ -133,11 +133,13 @@ def _reference_problems(configuration: Mapping[str, Any]) -> list[Problem]:
             message = not_one_of(instance_type, catalogue.instances(), "in the catalogue of instance types")
             problems.append(_problem(("pools", str(name), "instance_type"), message))
     for name, service in services.items():
-        problems += _service_problems(str(name), _mapping(service), pools)
+        problems += _service_problems(str(name), _mapping(service), pools, cluster)
     return problems
 
 
-def _service_problems(name: str, service: Mapping[str, Any], pools: Mapping[str, Any]) -> list[Problem]:
+def _service_problems(
+    name: str, service: Mapping[str, Any], pools: Mapping[str, Any], cluster: Mapping[str, Any]
+) -> list[Problem]:
     problems = []
     if name.startswith(RESERVED_PREFIX):
         message = f"names that begin with {RESERVED_PREFIX!r} are the gateway's own. Allowed: any other name"
@@ -150,8 +152,10 @@ def _service_problems(name: str, service: Mapping[str, Any], pools: Mapping[str,
         if isinstance(pool, str) and pool not in pools:
             problems.append(_problem(place, not_one_of(pool, map(str, pools), "a pool of this stack")))
         elif isinstance(pool, str):
-            unfit = _fit_problems(place, engine, pool, _mapping(pools[pool]))
-            problems += unfit or _memory_problems(place, need, engine, pool, pools)
+            unfit = engine_fit.pool_problem(engine, name, pool, _mapping(pools[pool]), cluster)
+            problems += [_problem(place, unfit)] if unfit else _memory_problems(place, need, engine, pool, pools)
+    for field, message in engine_fit.engine_problems(engine):
+        problems.append(_problem(("services", name, "engine", field), message))
     profile = engine.get("profile")
     if isinstance(profile, str) and profile not in catalogue.profiles():
         message = not_one_of(profile, catalogue.profiles(), "in the catalogue of profiles")
@@ -163,29 +167,6 @@ def _service_problems(name: str, service: Mapping[str, Any], pools: Mapping[str,
     return problems
 
 
-def _fit_problems(
-    place: tuple[str | int, ...], engine: Mapping[str, Any], name: str, pool: Mapping[str, Any]
-) -> list[Problem]:
-    instance = catalogue.instances().get(str(pool.get("instance_type")))
-    parallel = engine.get("tensor_parallel", 1)
-    if instance is None:
-        return []
-    accelerator = catalogue.accelerators()[instance.accelerator]
-    if accelerator.resource != contract.RESOURCE_GPU:
-        message = (
-            f"{name!r} has {instance.accelerator} accelerators ({accelerator.resource}), on which no engine kind runs."
-            f" Allowed: a pool of {contract.RESOURCE_GPU}"
-        )
-        return [_problem(place, message)]
-    if not isinstance(parallel, int) or parallel <= instance.accelerators:
-        return []
-    message = (
-        f"{name!r} has {instance.accelerators} accelerators per node, tensor_parallel is {parallel}."
-        f" Allowed: a pool with {parallel} or more per node"
-    )
-    return [_problem(place, message)]
-
-
 def _memory_problems(
     place: tuple[str | int, ...],
     need: accelerator_memory.Need | None,
@@ -193,10 +174,10 @@ def _memory_problems(
     pool: str,
     pools: Mapping[str, Any],
 ) -> list[Problem]:
-    parallel = engine.get("tensor_parallel", 1)
-    if need is None or not isinstance(parallel, int) or parallel < 1:
+    size = engine_fit.size(engine)
+    if need is None or size is None:
         return []
-    message = accelerator_memory.too_small(need, pool, pools, parallel)
+    message = accelerator_memory.too_small(need, pool, pools, size[0])
     return [] if message is None else [_problem(place, message)]
 
 

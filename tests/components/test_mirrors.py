@@ -16,6 +16,7 @@ MIRRORS = {
     "registry.k8s.io": "mirror.example.com/kubernetes",
     "public.ecr.aws": "mirror.example.com/public",
 }
+EKS = "602401143452.dkr.ecr.us-west-2.amazonaws.com"
 
 
 def images(value: Any) -> Iterator[str]:
@@ -60,6 +61,34 @@ def test_so_do_the_charts_and_the_image_of_karpenter() -> None:
     args: Any = stacks.plain_stack(images={"mirrors": MIRRORS}, cluster=cluster, pools=pools)
     found = register(lambda: tenbin.Platform("platform", args)).one("Karpenter::platform-karpenter")
     assert found.inputs["registry"] == "mirror.example.com/public/karpenter"
+
+
+def test_so_do_what_makes_groups_of_pods_and_the_plugin_of_adapters() -> None:
+    plain = stacks.plain_stack(
+        cluster=amazon.plain_cluster(), images={"mirrors": {**MIRRORS, EKS: "mirror.example.com/eks"}}
+    )
+    engine = {"kind": "vllm", "image": "vllm/vllm-openai:v0.24.0", "max_model_len": 8192}
+    plain["services"]["chat"] |= {
+        "engine": {**engine, "tensor_parallel": 16, "nodes_per_replica": 2},
+        "pools": ["h100"],
+    }
+    plain["pools"] = {
+        "h100": {
+            "instance_type": "p5.48xlarge",
+            "region": "eu-west-1",
+            "zones": ["eu-west-1a"],
+            "nodes": {"max": 2},
+            "efa": True,
+        }
+    }
+    args: Any = plain
+    found = register(lambda: tenbin.Platform("platform", args))
+    assert found.one("LeaderWorkerSetController::platform-groups").inputs["registry"] == (
+        "mirror.example.com/kubernetes/lws"
+    )
+    made = {image for item in found.resources for image in images(item.inputs)}
+    assert [image for image in sorted(made) if not image.startswith("mirror.example.com/")] == []
+    assert "mirror.example.com/eks/eks/aws-efa-k8s-device-plugin:v0.5.20" in made
 
 
 def test_an_image_that_the_configuration_names_goes_through_them_too() -> None:

@@ -82,6 +82,71 @@ def test_managed_pools_beside_karpenter_wait_for_nothing_of_it() -> None:
     assert "Release::platform-karpenter" not in found.one("NodeGroup::platform-l4").depends_on
 
 
+def spanning(**cluster: Any) -> dict[str, Any]:
+    """Return a configuration with a service whose replicas span two nodes, beside one whose do not."""
+    plain = configuration(cluster={"karpenter": True, **cluster})
+    plain["pools"]["h100"] = {
+        "instance_type": "p5.48xlarge",
+        "backend": "managed" if not cluster else "karpenter",
+        "region": "eu-west-1",
+        "zones": ["eu-west-1a"],
+        "nodes": {"max": 4},
+        "hourly_usd": "0.50",
+        "efa": True,
+    }
+    engine = {
+        "kind": "vllm",
+        "image": "vllm/vllm-openai:v0.24.0",
+        "max_model_len": 8192,
+        "tensor_parallel": 8,
+        "pipeline_parallel": 2,
+        "nodes_per_replica": 2,
+    }
+    plain["services"]["wide"] = {**plain["services"]["chat"], "engine": engine, "pools": ["h100"]}
+    return plain
+
+
+@functools.cache
+def wide_platform(auto_mode: bool = False) -> Registrations:
+    args: Any = spanning(**({"karpenter": False, "auto_mode": True} if auto_mode else {}))
+    for pool in args["pools"].values():
+        pool["backend"] = "karpenter" if auto_mode else pool.get("backend", "managed")
+    return register(lambda: tenbin.Platform("platform", args))
+
+
+@pytest.mark.parametrize("auto_mode", [False, True])
+def test_replicas_that_span_nodes_are_groups_that_come_after_their_controller(auto_mode: bool) -> None:
+    found = wide_platform(auto_mode)
+    groups = found.one("LeaderWorkerSet::platform-wide-serve-h100")
+    assert "Release::platform-groups" in groups.depends_on
+    assert groups.ignore_changes == ("spec.replicas",)
+    release = found.one("Release::platform-groups").inputs
+    assert (release["chart"], release["version"]) == ("oci://registry.k8s.io/lws/charts/lws", "0.9.0")
+    assert found.one("Deployment::platform-chat-serve-l4").inputs["metadata"]["name"] == "chat-serve-l4"
+    assert "Release::platform-groups" not in found.one("Deployment::platform-chat-serve-l4").depends_on
+    assert found.one("PodDisruptionBudget::platform-wide-serve-h100").inputs["spec"]["maxUnavailable"] == 1
+
+
+def test_adapters_come_with_their_plugin_on_their_pool_alone_outside_auto_mode() -> None:
+    assert wide_platform().outputs["AcceleratorSupport::platform-accelerators"]["efa"] == ["h100"]
+    keys = [item.key for item in wide_platform(auto_mode=True).resources]
+    assert not [key for key in keys if key.startswith("DaemonSet::")]
+
+
+def test_the_planner_may_scale_the_groups_and_knows_them_from_its_document() -> None:
+    found = wide_platform()
+    rules = found.one("Role::platform-planner").inputs["rules"]
+    [scale] = [rule for rule in rules if rule["resources"] == ["leaderworkersets/scale"]]
+    assert (scale["resourceNames"], scale["verbs"]) == (["wide-serve-h100"], ["get", "update"])
+    document = json.loads(found.one("ConfigMap::platform-planner-document").inputs["data"]["document.json"])
+    [wide] = [item for item in document["workloads"] if item["name"] == "wide-serve-h100"]
+    assert (wide["target"]["kind"], wide["hourly_usd"]) == ("LeaderWorkerSet", "1.00")
+
+
+def test_without_such_a_service_there_is_no_controller_of_groups() -> None:
+    assert "LeaderWorkerSetController::platform-groups" not in platform().tree()["Platform::platform"]
+
+
 def test_auto_mode_is_told_to_enforce_network_policies() -> None:
     item = platform(**AUTO).one("ConfigMap::platform-network-policies").inputs
     assert (item["metadata"]["namespace"], item["metadata"]["name"]) == ("kube-system", "amazon-vpc-cni")

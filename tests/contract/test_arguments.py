@@ -67,6 +67,7 @@ PAIRS: list[tuple[Any, type[pydantic.BaseModel]]] = [
     (tenbin.CostGuardArgs, parsing.GuardArguments),
     (tenbin.GatewayArgs, parsing.GatewayArguments),
     (tenbin.KarpenterArgs, parsing.KarpenterArguments),
+    (tenbin.LeaderWorkerSetControllerArgs, parsing.GroupArguments),
     (tenbin.ModelServiceArgs, parsing.ServiceArguments),
     (tenbin.NetworkArgs, parsing.NetworkArguments),
     (tenbin.ObservabilityArgs, observability.ObservabilityArguments),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support import amazon, golden, stacks
+from support import amazon, engine_groups, golden, stacks
 from tenbin._layout import engine, entrance, gateway, karpenter, namespace, network_policy, picker, planner
 from tenbin._layout.tags import Tags
 from tenbin_spec.clusters import EksCluster
@@ -123,6 +123,7 @@ WAYS_IN = [
 CASES: dict[str, list[dict[str, Any]]] = {
     "engine-simulated.yaml": engine_manifests(stacks.stack()),
     "engine-vllm.yaml": engine_manifests(vllm_stack()),
+    "engine-groups.yaml": [engine_groups.rendered()],
     "gateway.yaml": [
         gateway.front(namespace=NAMESPACE, stack=STACK),
         gateway.deployment(
@@ -163,6 +164,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "network-policies.yaml": [
         network_policy.deny_all(namespace=NAMESPACE),
         network_policy.engine(service="chat", namespace=NAMESPACE, weights=True, scrape=True),
+        network_policy.engine(service="wide", namespace=NAMESPACE, weights=True, scrape=True, groups=True),
         network_policy.gateway(namespace=NAMESPACE, scrape=True),
         network_policy.picker(namespace=NAMESPACE, scrape=True),
         network_policy.planner(namespace=NAMESPACE, scrape=True, metrics=EngineMetrics()),

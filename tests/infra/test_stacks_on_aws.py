@@ -54,3 +54,42 @@ def test_a_committed_stack_makes_exactly_these_resources_tells_its_cost_and_brea
     file = project.root / "preview.json"
     file.write_text(json.dumps(preview))
     assert cost_sources.read(str(file), pathlib.Path("stacks")).stacks == {"test": agreed}
+
+
+@pytest.mark.timeout(300)
+def test_a_service_whose_replicas_span_nodes_comes_with_all_that_it_needs(project: projects.Project) -> None:
+    config = committed_stacks.configuration("prod")
+    widen(config)
+    committed_stacks.configure(project, config)
+    production = json.loads((policy_pack.PACK / "levels" / "prod.json").read_text(encoding="utf-8"))
+    levels = project.root / "levels.json"
+    levels.write_text(json.dumps({**production, "profile-known": {"enforcementLevel": "advisory"}}))
+    preview, judged = project.judged(policy_pack.PACK, "--policy-pack-config", str(levels))
+    made = {tuple(line.split(" in ")[0].split()) for line in inventory(preview).splitlines()}
+    assert {
+        ("kubernetes:apps/v1:DaemonSet", "platform-accelerators-efa"),
+        ("kubernetes:helm.sh/v3:Release", "platform-groups"),
+        ("kubernetes:leaderworkerset.x-k8s.io/v1:LeaderWorkerSet", "platform-frontier-serve-h200-reserved"),
+        ("kubernetes:policy/v1:PodDisruptionBudget", "platform-frontier-serve-h200-reserved"),
+        ("tenbin:index:LeaderWorkerSetController", "platform-groups"),
+    } <= made
+    [warning] = [item["message"] for item in preview["diagnostics"] if item["severity"] != "info"]
+    # Nobody has measured one yet, which is all that keeps it from production.
+    assert [item["policy"] for item in judged if item["policy"] != "not-judged"] == ["profile-known"]
+    assert "no engine profile is known for meta-llama/Llama-3.1-405B-Instruct on pool h200-reserved" in warning
+
+
+def widen(configuration: dict[str, Any]) -> None:
+    """Add a service of two whole nodes for a replica, on two reserved ones instead of one and a block."""
+    pools, services = configuration["tenbin:pools"], configuration["tenbin:services"]
+    del pools["h200-block"]
+    services["assistant"]["pools"] = ["h200-reserved"]
+    pools["h200-reserved"] |= {"nodes": {"max": 2}, "hourly_usd": "50.00"}
+    engine = {"tensor_parallel": 8, "pipeline_parallel": 2, "nodes_per_replica": 2}
+    services["frontier"] = {
+        **services["assistant"],
+        "model": {"id": "meta-llama/Llama-3.1-405B-Instruct"},
+        "engine": {**services["assistant"]["engine"], **engine},
+        "pools": ["h200-reserved"],
+        "replicas": {"min": 0, "max": 1},
+    }

@@ -15,6 +15,7 @@ from tenbin_spec.pools import Pool
 from tenbin_spec.services import Service
 
 from tenbin._layout import deployments, engine_command, lifetimes, pods, sizing
+from tenbin._layout.engine_command import Part
 from tenbin._layout.manifests import SKIP_AWAIT, Json, Placed, labels, metadata
 from tenbin._layout.pool import contract_of
 
@@ -54,6 +55,17 @@ def workload_labels(setting: Setting, placement: Placement) -> dict[str, str]:
     )
 
 
+def workload_metadata(setting: Setting, placement: Placement) -> Json:
+    """Return the metadata of a workload."""
+    annotations = SKIP_AWAIT if setting.planned else {**SKIP_AWAIT, **PATCH_FORCE}
+    return metadata(placement.workload, setting.namespace, workload_labels(setting, placement), annotations)
+
+
+def startup_s(setting: Setting, placement: Placement) -> int:
+    """Return the seconds that an engine of a placement has to start."""
+    return lifetimes.startup_budget_s(setting.pools[placement.pool].lead_time_prior_s)
+
+
 def selector(placement: Placement) -> dict[str, str]:
     """Return what tells a workload's pods from all others."""
     return {
@@ -76,19 +88,20 @@ def first_replicas(service: Service, placements: Sequence[Placement], *, planned
 
 
 def deployment(setting: Setting, placement: Placement, *, replicas: int) -> Json:
-    """Return the workload of one placement."""
-    budget_s = lifetimes.startup_budget_s(setting.pools[placement.pool].lead_time_prior_s)
-    annotations = SKIP_AWAIT if setting.planned else {**SKIP_AWAIT, **PATCH_FORCE}
+    """Return the workload of one placement whose replicas have a pod each."""
     return deployments.deployment(
-        metadata=metadata(placement.workload, setting.namespace, workload_labels(setting, placement), annotations),
+        metadata=workload_metadata(setting, placement),
         selector=selector(placement),
         replicas=replicas,
         # A roll-out must not cost capacity while the objective needs it; where a pool holds one replica only, a second
         # one would wait for ever.
         strategy=deployments.surging() if placement.max_replicas > 1 else deployments.in_place(),
-        pod=_pod(setting, placement, budget_s),
+        pod={
+            **pod(setting, placement),
+            "topologySpreadConstraints": pods.spread(selector(placement)),
+        },
         pod_annotations=pods.scrape_annotations(contract.PORT_ENGINE, "/metrics", wanted=setting.scrape),
-        progress_deadline_s=budget_s + _PROGRESS_MARGIN_S,
+        progress_deadline_s=startup_s(setting, placement) + _PROGRESS_MARGIN_S,
     )
 
 
@@ -98,40 +111,58 @@ def disruption_budget(setting: Setting, placement: Placement) -> Json:
     return pods.disruption_budget(metadata=own, selector=selector(placement))
 
 
-def _pod(setting: Setting, placement: Placement, budget_s: int) -> Json:
+def pod(setting: Setting, placement: Placement, part: Part = Part.WHOLE) -> Json:
+    """Return the spec of a pod of one placement, as far as it is the same wherever the others of the workload run."""
     contract_of_pool = contract_of(placement.pool)
-    size = sizing.of(setting.pools[placement.pool], placement.accelerators)
+    size = sizing.of(
+        setting.pools[placement.pool], placement.accelerators // placement.nodes, spans_nodes=placement.nodes > 1
+    )
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": lifetimes.grace_s(setting.service.engine.drain_s),
         "nodeSelector": contract_of_pool.node_selector,
         "tolerations": contract_of_pool.tolerations,
-        "topologySpreadConstraints": pods.spread(selector(placement)),
         "securityContext": pods.pod_security(user=_USER, group=_GROUP),
-        "containers": [_container(setting.service, size, budget_s)],
+        "containers": [_container(setting, placement, size, part)],
         "volumes": _volumes(setting.service, size),
     }
 
 
-def _container(service: Service, size: sizing.Size, budget_s: int) -> Json:
+def _container(setting: Setting, placement: Placement, size: sizing.Size, part: Part) -> Json:
+    service, budget_s = setting.service, startup_s(setting, placement)
     command = engine_command.command(service.engine)
     return {
         "name": contract.CONTAINER_ENGINE,
         "image": service.engine.image,
         **({"command": command} if command else {}),
-        "args": engine_command.arguments(service),
-        "env": engine_command.environment(service.model, startup_budget_s=budget_s),
-        "ports": pods.ports({contract.PORT_NAME_HTTP: contract.PORT_ENGINE}),
+        "args": engine_command.arguments(service, part),
+        "env": engine_command.environment(service.model, startup_budget_s=budget_s, part=part, efa=size.adapters > 0),
+        **(_joining(service.engine.drain_s) if part is Part.WORKER else _serving(budget_s)),
         "resources": size.resources(),
+        "securityContext": pods.container_security(),
+        "volumeMounts": _mounts(service),
+    }
+
+
+def _serving(budget_s: int) -> Json:
+    """Return how the pod that takes requests is watched, and how it ends."""
+    return {
+        "ports": pods.ports({contract.PORT_NAME_HTTP: contract.PORT_ENGINE}),
         "startupProbe": _probe(lifetimes.STARTUP_PERIOD_S, failures=-(-budget_s // lifetimes.STARTUP_PERIOD_S)),
         "readinessProbe": _probe(2, failures=3),
         # An overloaded engine answers late and must not be killed for it: that would make the load of the others worse.
         "livenessProbe": _probe(10, failures=_GENTLE_FAILURES),
         "lifecycle": pods.sleep_before_stop(lifetimes.ENDPOINT_REMOVAL_S),
-        "securityContext": pods.container_security(),
-        "volumeMounts": _mounts(service),
     }
+
+
+def _joining(drain_s: int) -> Json:
+    """Return how a pod ends that computes for its leader: not before the leader has finished what it runs.
+
+    It answers nobody, so that nothing is probed: when its process ends, the group is made anew.
+    """
+    return {"lifecycle": pods.sleep_before_stop(lifetimes.ENDPOINT_REMOVAL_S + drain_s)}
 
 
 def _probe(period_s: int, *, failures: int) -> Json:

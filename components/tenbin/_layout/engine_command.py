@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 import json
-import re
 from collections.abc import Iterator
 
-from tenbin_spec import contract
+from tenbin_spec import contract, engines
 from tenbin_spec.engines import Engine, EngineKind, Model
 from tenbin_spec.services import Service
 
@@ -22,7 +22,18 @@ _DRAIN_SINCE = (0, 18, 0)
 """First vLLM with `--shutdown-timeout` (vllm-project/vllm#34730)."""
 _BUCKETS_SINCE = (0, 30, 1)
 """First vLLM with `--custom-histogram-buckets`."""
-_VERSION = re.compile(r":v?(\d+)\.(\d+)\.(\d+)")
+
+
+_RENDEZVOUS_PORT = 29500
+
+
+class Part(enum.StrEnum):
+    """What a pod is of its replica."""
+
+    WHOLE = "whole"
+    LEADER = "leader"
+    """The first of the pods of a replica that spans nodes: it serves the requests, and the others join it."""
+    WORKER = "worker"
 
 
 def command(engine: Engine) -> list[str]:
@@ -30,17 +41,20 @@ def command(engine: Engine) -> list[str]:
     return ["vllm", "serve"] if engine.kind is EngineKind.VLLM else []
 
 
-def arguments(service: Service) -> list[str]:
+def arguments(service: Service, part: Part = Part.WHOLE) -> list[str]:
     """Return the arguments; the simulated engine understands those of vLLM and has two of its own."""
-    return [service.model.id, *_flags(service)]
+    served = part is not Part.WORKER
+    return [service.model.id, *(_address() if served else ()), *_flags(service), *_group(service.engine, part)]
 
 
-def environment(model: Model, *, startup_budget_s: int) -> list[Json]:
+def environment(model: Model, *, startup_budget_s: int, part: Part = Part.WHOLE, efa: bool = False) -> list[Json]:
     """Return the variables: every path that the engine writes to lies on a volume of its own, and nothing phones home.
 
     Args:
         model: its credentials become the *path* of a token; the token itself is never a variable.
         startup_budget_s: how long the engine may load; vLLM stops by itself after 600 s otherwise.
+        part: what the pod is of its replica.
+        efa: whether the pods of a replica talk over Elastic Fabric Adapters.
     """
     plain = {
         "HOME": f"{CACHE}/home",
@@ -55,28 +69,43 @@ def environment(model: Model, *, startup_budget_s: int) -> list[Json]:
     }
     if model.credentials is not None:
         plain["HF_TOKEN_PATH"] = f"{CREDENTIALS}/{model.credentials.key}"
+    if efa:
+        # A pod that asked for huge pages would wait for ever: Karpenter does not know which nodes have them.
+        plain |= {"FI_PROVIDER": "efa", "FI_EFA_USE_HUGE_PAGE": "0"}
+    if part is not Part.WHOLE:
+        # By which the others find it: a guess of its own may be the address of another network.
+        plain["VLLM_HOST_IP"] = pods.POD_ADDRESS
     return [pods.own_address(), *({"name": name, "value": value} for name, value in plain.items())]
 
 
-def has(image: str, since: tuple[int, int, int]) -> bool:
-    """Tell whether the engine of an image is at least of a version; an image that names none counts as new.
+def _address() -> tuple[str, ...]:
+    # An engine that binds to all addresses would be reachable past the pod's address, and many pods share one host in
+    # the local environment.
+    return ("--host", pods.POD_ADDRESS, "--port", str(contract.PORT_ENGINE))
 
-    >>> has("vllm/vllm-openai:v0.9.2", (0, 18, 0)), has("vllm/vllm-openai@sha256:" + "0" * 64, (0, 18, 0))
-    (False, True)
+
+def _group(engine: Engine, part: Part) -> Iterator[str]:
+    """Yield what makes the processes of a group's nodes one engine: vLLM's own, with no other program beside it.
+
+    The controller of the group sets the variables in every container (kubernetes-sigs/lws, api/leaderworkerset/v1).
     """
-    found = _VERSION.search(image)
-    return found is None or tuple(int(part) for part in found.groups()) >= since
+    if part is Part.WHOLE:
+        return
+    yield from ("--distributed-executor-backend", "mp", "--nnodes", str(engine.nodes_per_replica))
+    yield from ("--node-rank", "0" if part is Part.LEADER else "$(LWS_WORKER_INDEX)")
+    yield from ("--master-addr", "$(LWS_LEADER_ADDRESS)", "--master-port", str(_RENDEZVOUS_PORT))
+    if part is Part.WORKER:
+        yield "--headless"
 
 
 def _flags(service: Service) -> Iterator[str]:
     engine, model = service.engine, service.model
-    # An engine that binds to all addresses would be reachable past the pod's address, and many pods share one host in
-    # the local environment.
-    yield from ("--host", pods.POD_ADDRESS, "--port", str(contract.PORT_ENGINE))
     if model.revision is not None:
         yield from ("--revision", model.revision)
     if engine.tensor_parallel > 1:
         yield from ("--tensor-parallel-size", str(engine.tensor_parallel))
+    if engine.pipeline_parallel > 1:
+        yield from ("--pipeline-parallel-size", str(engine.pipeline_parallel))
     yield from ("--max-model-len", str(engine.max_model_len))
     optional = {
         "--max-num-seqs": engine.max_num_seqs,
@@ -99,4 +128,4 @@ def _flags(service: Service) -> Iterator[str]:
 
 
 def _knows(engine: Engine, since: tuple[int, int, int]) -> bool:
-    return engine.kind is EngineKind.SIMULATED or has(engine.image, since)
+    return engine.kind is EngineKind.SIMULATED or engines.is_at_least(engine.image, since)

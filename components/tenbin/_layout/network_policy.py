@@ -3,7 +3,8 @@
     clients -> gateway -> engines        picker, planner -> API server
                gateway -> picker         planner -> engines (metrics)
                gateway -> planner        engines -> weights (HTTPS)
-                                         planner -> Prometheus, where it reads there
+               engines of one service,   planner -> Prometheus, where it reads there
+               where replicas span nodes
 
 Kubelets probe their own pods past these policies. Metrics are open to namespaces that carry `SCRAPE_LABEL`.
 """
@@ -33,7 +34,7 @@ def deny_all(*, namespace: Placed) -> Json:
     return _policy("tenbin-deny-all", namespace, labels("tenbin"), {}, ingress=[], egress=[])
 
 
-def engine(*, service: str, namespace: Placed, weights: bool, scrape: bool) -> Json:
+def engine(*, service: str, namespace: Placed, weights: bool, scrape: bool, groups: bool = False) -> Json:
     """Return the policy of a service's engines.
 
     Args:
@@ -41,15 +42,18 @@ def engine(*, service: str, namespace: Placed, weights: bool, scrape: bool) -> J
         namespace: of everything in the stack.
         weights: whether the engine fetches weights from outside.
         scrape: whether monitoring may read metrics.
+        groups: whether replicas span nodes, whose pods then talk to each other on ports that they choose themselves.
     """
     callers = [_pods(contract.NAME_GATEWAY), _pods(contract.NAME_PLANNER)]
+    own = {contract.LABEL_NAME: contract.NAME_ENGINE, contract.LABEL_SERVICE: service}
+    peers: list[Json] = [{"podSelector": {"matchLabels": own}}] if groups else []
     return _policy(
         f"{contract.NAME_ENGINE}-{service}",
         namespace,
         labels(contract.NAME_ENGINE, LABEL_SERVICE=service),
-        {contract.LABEL_NAME: contract.NAME_ENGINE, contract.LABEL_SERVICE: service},
-        ingress=[_from([*callers, *_scrapers(scrape)], contract.PORT_ENGINE)],
-        egress=[_name_service(), _https()] if weights else [],
+        own,
+        ingress=[_from([*callers, *_scrapers(scrape)], contract.PORT_ENGINE), *({"from": [peer]} for peer in peers)],
+        egress=[*([_name_service(), _https()] if weights else []), *({"to": [peer]} for peer in peers)],
     )
 
 

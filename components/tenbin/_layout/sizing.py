@@ -22,7 +22,7 @@ _LARGEST_SHARED_MEMORY_MIB = 16 * 1024
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Size:
-    """What one replica asks for."""
+    """What one replica asks for on a node."""
 
     accelerators: int
     cpu_millis: int
@@ -31,10 +31,14 @@ class Size:
     memory_mib: int
     """Requested and limit; shared memory counts in it."""
     shared_memory_mib: int
+    adapters: int = 0
+    """Elastic Fabric Adapters."""
 
     def resources(self) -> Json:
-        """Return the container's requests and limits; accelerators are equal in both, as Kubernetes demands."""
+        """Return the container's requests and limits; devices are equal in both, as Kubernetes demands."""
         gpus = {contract.RESOURCE_GPU: str(self.accelerators)}
+        if self.adapters:
+            gpus[contract.RESOURCE_EFA] = str(self.adapters)
         memory = memory_text(self.memory_mib)
         return {
             "requests": {"cpu": cpu_text(self.cpu_millis), "memory": memory, **gpus},
@@ -42,8 +46,14 @@ class Size:
         }
 
 
-def of(pool: Pool, accelerators: int) -> Size:
-    """Return the size of a replica with so many accelerators on a node of the pool."""
+def of(pool: Pool, accelerators: int, *, spans_nodes: bool = False) -> Size:
+    """Return the size of a replica with so many accelerators on a node of the pool.
+
+    Args:
+        pool: the pool.
+        accelerators: of the replica on this node.
+        spans_nodes: whether it has others on other nodes, and talks to them by all adapters of the node.
+    """
     instance = catalogue.instances()[pool.instance_type]
     share = accelerators / instance.accelerators
     cpu = int(instance.vcpu * 1000 * share)
@@ -54,6 +64,7 @@ def of(pool: Pool, accelerators: int) -> Size:
         cpu_limit_millis=cpu,
         memory_mib=memory,
         shared_memory_mib=min(int(memory * _SHARED_MEMORY_SHARE), _LARGEST_SHARED_MEMORY_MIB),
+        adapters=instance.efa_interfaces if pool.efa and spans_nodes else 0,
     )
 
 

@@ -159,7 +159,9 @@ def priced_on(pool: Pool) -> datetime.date | None:
     return None if price is None else price.date
 
 
-def find_profile(*, model: str, accelerator: str, tensor_parallel: int, engine: str) -> EngineProfile | None:
+def find_profile(
+    *, model: str, accelerator: str, tensor_parallel: int, pipeline_parallel: int = 1, engine: str
+) -> EngineProfile | None:
     """Return the profile of a model on an accelerator, measured ones first, or None.
 
     Synthetic profiles are never found this way: only a stack that names one gets it.
@@ -170,6 +172,7 @@ def find_profile(*, model: str, accelerator: str, tensor_parallel: int, engine: 
         for profile in profiles().values()
         if profile.kind in order
         and (profile.model, profile.accelerator) == (model, accelerator)
-        and (profile.tensor_parallel, profile.engine) == (tensor_parallel, engine)
+        and (profile.tensor_parallel, profile.pipeline_parallel) == (tensor_parallel, pipeline_parallel)
+        and profile.engine == engine
     ]
     return min(found, key=lambda profile: (order.index(profile.kind), profile.name), default=None)

@@ -154,16 +154,21 @@ def _dearest_first(service: Service, own: Sequence[Placement]) -> dict[str, int]
 
 
 def _packed(accelerators: int, replicas: Iterable[tuple[int, int]]) -> int:
-    """Return the nodes onto which replicas go, the largest first, each where the least room is left that holds it."""
+    """Return the nodes onto which replicas go, the largest first, each where the least room is left that holds it.
+
+    A replica that spans nodes takes them whole.
+    """
     room: Counter[int] = Counter()
     made = 0
     for size, count in sorted(replicas, reverse=True):
-        for _ in range(count):
-            fitting = [free for free, number in room.items() if number and free >= size]
+        whole, part = divmod(size, accelerators)
+        made += whole * count
+        for _ in range(count if part else 0):
+            fitting = [free for free, number in room.items() if number and free >= part]
             free = min(fitting, default=0)
             if free:
                 room[free] -= 1
             else:
                 made, free = made + 1, accelerators
-            room[free - size] += 1
+            room[free - part] += 1
     return made

@@ -9,7 +9,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 from support import stacks
-from tenbin._layout import engine, engine_command, lifetimes, pool, sizing
+from tenbin._layout import engine, lifetimes, pool, sizing
+from tenbin_spec import engines
 from tenbin_spec.placements import placements
 from tenbin_spec.pools import Pool
 from tenbin_spec.stack import Stack
@@ -265,5 +266,5 @@ def test_lifetimes_leave_room_for_what_happens_within(drain_s: int, lead_time_s:
 
 
 def test_versions_are_read_from_tags_only() -> None:
-    assert engine_command.has("localhost:5000/vllm:0.33.0", (0, 30, 1))
-    assert not engine_command.has("localhost:5000/vllm:0.9.2-cu128", (0, 18, 0))
+    assert engines.is_at_least("localhost:5000/vllm:0.33.0", (0, 30, 1))
+    assert not engines.is_at_least("localhost:5000/vllm:0.9.2-cu128", (0, 18, 0))

@@ -99,3 +99,13 @@ def test_a_planner_that_asks_prometheus_reaches_it_and_no_engine(url: str, port:
     assert outside["ports"] == [{"protocol": "TCP", "port": port}]
     assert {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}} in outside["to"]
     assert all("podSelector" not in peer for rule in egress for peer in rule.get("to", []))
+
+
+def test_pods_of_a_replica_that_spans_nodes_reach_those_of_their_own_service_and_of_no_other() -> None:
+    policy = network_policy.engine(service="chat", namespace="tenbin", weights=True, scrape=True, groups=True)
+    own = {contract.LABEL_NAME: contract.NAME_ENGINE, contract.LABEL_SERVICE: "chat"}
+    peers = [{"podSelector": {"matchLabels": own}}]
+    assert {"from": peers} in policy["spec"]["ingress"]
+    assert {"to": peers} in policy["spec"]["egress"]
+    alone = ALL[contract.NAME_ENGINE]["spec"]
+    assert peers not in [rule.get("from", rule.get("to")) for rule in [*alone["ingress"], *alone["egress"]]]
