@@ -25,7 +25,9 @@ from tenbin_cli import (
     validate,
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+HELP = "Hold the SLO of LLM services with the fewest dollars: check, price, simulate and explain what stacks promise."
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_enable=False)
 app.add_typer(cost.app, name="cost")
 app.add_typer(local.app, name="local")
 app.add_typer(policy.app, name="policy")
