@@ -38,8 +38,8 @@ REPLICA_BUDGETS = 2.5
 """In a fleet of few, one replica earns its rent by saving so many error budgets of the usual demand."""
 PACE_S = 3 * 3600.0
 GAIN = 3.0
-TIGHT, LEAST_TIGHT = 0.775, 0.5
-RESERVE_S = 2400.0
+TIGHT, LEAST_TIGHT = 0.79, 0.45
+RESERVE_S = 1440.0
 FADING_S = 86_400.0
 CHEAPEST, DEAREST = 0.25, 3.0
 """Bounds of the second factor."""

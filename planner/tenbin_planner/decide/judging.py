@@ -30,8 +30,6 @@ LONGER = 1.1
 """Factor on the mean length of answers that counts as one."""
 OVERLOADED = 0.5
 """Share of misses beyond which futures no longer tell what a replica is worth."""
-HELD_LEADS = 1.25
-"""Median lead times for which nothing is bought after a stop, unless demand surprises."""
 EXACT = 1 - 1e-9
 ZERO = Decimal(0)
 
@@ -193,12 +191,7 @@ def _held(seen: Assessment, view: View, count: int, owed: int) -> str:
     Something was given up just now, and nothing that was not expected then has come since.
     """
     stop = seen.memory.stop
-    if (
-        count <= owed
-        or stop is None
-        or not 0 <= seen.at - stop.at < HELD_LEADS * seen.lead_s
-        or _is_surprise(seen, view, stop)
-    ):
+    if count <= owed or stop is None or not 0 <= seen.at - stop.at < seen.lead_s or _is_surprise(seen, view, stop):
         return ""
     return (
         f"replicas were given up {seen.at - stop.at:.0f} s ago, and demand is as was expected then:"
