@@ -97,15 +97,17 @@ class Api:
         """Return how often a workload's count has been changed, and its other settings."""
         return int(self.deployment(name)["metadata"]["generation"])
 
-    def set_ready(self, pod: str, address: str = "127.0.0.1") -> None:
-        """Write what a kubelet would, once the engine serves."""
-        status = {
+    def set_ready(self, pod: str, address: str = "127.0.0.1", *, tells_containers: bool = False) -> None:
+        """Write what a kubelet would, once the engine serves; what it told of containers stays, or is told anew."""
+        status: dict[str, Any] = {
             "phase": "Running",
             "podIP": address,
             "podIPs": [{"ip": address}],
             "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": _now()}],
-            "containerStatuses": [{"name": "engine", "image": "i", "imageID": "i", "ready": True, "restartCount": 0}],
         }
+        if tells_containers:
+            container = {"name": "engine", "image": "i", "imageID": "i", "ready": True, "restartCount": 0}
+            status["containerStatuses"] = [container]
         self.client._call("PATCH", f"{_CORE}/pods/{pod}/status", json={"status": status}, headers=_STRATEGIC)
 
     @contextlib.contextmanager

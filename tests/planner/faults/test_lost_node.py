@@ -52,7 +52,7 @@ def test_a_replica_on_a_lost_node_is_replaced_and_not_stopped(api: Api, planner:
         api.put_document(AGREED.to_json())
         planner.start()
         lost = bound(api)["metadata"]["name"]
-        api.set_ready(lost)
+        api.set_ready(lost, tells_containers=True)
         until(lambda: replicas(planner, "ready") == 1)
         with api.node("spot-2", pool="l4-spot"):
             heart.set()
@@ -60,7 +60,7 @@ def test_a_replica_on_a_lost_node_is_replaced_and_not_stopped(api: Api, planner:
             another = bound(api, besides=lost)
             assert another["spec"]["nodeName"] == "spot-2"
             assert (api.told(SPOT), api.told(ON_DEMAND)) == (2, 0)
-            api.set_ready(another["metadata"]["name"])
+            api.set_ready(another["metadata"]["name"], tells_containers=True)
             until(lambda: replicas(planner, "ready") == 1)
             planner.wait_for_ticks(2)
             plan = until(planner.plan)
