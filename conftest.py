@@ -39,8 +39,8 @@ def evaluate_yaml(example: Example) -> None:
         return
     configuration = {key.removeprefix(PREFIX): value for key, value in plain.get("config", plain).items()}
     assert set(configuration) <= set(DOMAINS), f"not domains of a stack: {sorted(set(configuration) - set(DOMAINS))}"
-    # A guard watches what a stack builds on AWS, and the local one builds nothing there.
-    stack = "dev" if "guard" in configuration else "local"
+    # A guard, and a way in from outside, come with what a stack builds on AWS; the local one builds nothing there.
+    stack = "dev" if "guard" in configuration or "exposure" in configuration.get("gateway", {}) else "local"
     whole = YAML(typ="safe", pure=True).load((ROOT / f"stacks/Pulumi.{stack}.yaml").read_text())["config"]
     rest = {key.removeprefix(PREFIX): value for key, value in whole.items()}
     parse_stack(configuration if set(configuration) >= {"cluster", "services"} else {**rest, **configuration})

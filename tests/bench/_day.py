@@ -51,6 +51,7 @@ class World:
     """Clock, API server, engines and state store of a fleet that serves and never changes."""
 
     is_leader = True
+    moved_s = 0.0
 
     def __init__(self, services: int, replicas: int) -> None:
         self.agreed = observed.agreed(services, replicas)
@@ -117,7 +118,7 @@ async def main(services: int, replicas: int) -> None:
         log=log,
         clock=world,
     )
-    recorder = ClusterRecorder(metrics=metrics, observer=observer, documents=documents, clock=world)
+    recorder = ClusterRecorder(metrics=metrics, observer=observer, documents=documents, clock=world, stopwatch=world)  # type: ignore[arg-type]
     drive = loop.Loop(
         observer=observer,
         modeller=world,

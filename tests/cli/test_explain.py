@@ -22,6 +22,7 @@ from tenbin_cli.explain import explain
 from tenbin_cli.status import status
 from tenbin_planner import plan_view, ports
 from tenbin_planner.controller import http as planner_http
+from tenbin_planner.controller.clock import SteadyClock
 from tenbin_planner.controller.documents import Documents
 from tenbin_planner.controller.metrics import Metrics
 from tenbin_planner.controller.recorder import ClusterRecorder
@@ -67,12 +68,14 @@ def planner(last: ports.Tick | None) -> Iterator[str]:
     class Sight:
         engines_unread: dict[str, str] = {}  # noqa: RUF012
 
-    class Clock:
-        def now(self) -> float:
-            return 0.0
-
-    metrics = Metrics()
-    recorder = ClusterRecorder(metrics=metrics, observer=Sight(), documents=Documents(), clock=Clock())  # type: ignore[arg-type]
+    metrics, clock = Metrics(), SteadyClock()
+    recorder = ClusterRecorder(
+        metrics=metrics,
+        observer=Sight(),  # type: ignore[arg-type]
+        documents=Documents(),
+        clock=clock,
+        stopwatch=clock,
+    )
     if last is not None:
         recorder.record(last)
     loop = asyncio.new_event_loop()

@@ -106,7 +106,7 @@ async def compare_profiles(tmp_path: pathlib.Path) -> None:
     # The event loops of client and server round to a millisecond.
     assert back.api.per_request_ms == pytest.approx(25.0, rel=0.06)
     assert back.api.per_output_token_ms == pytest.approx(1.0, abs=0.15)
-    assert back.api.first_token_ms == pytest.approx(4.0, abs=2.0)
+    assert 2.0 <= back.api.first_token_ms <= 10.0  # 4 went in; a busy machine adds to it
 
 
 async def test_bounds_end_a_sweep_and_what_was_measured_is_kept() -> None:
