@@ -6,14 +6,16 @@ import dataclasses
 import json
 import pathlib
 import runpy
+import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from support import control_planes, projects, wheels
+from support import control_planes, policy_pack, projects, wheels
 from support.registered import register
 from tenbin_local.stack_files import read_configuration, read_stack_file
 from tenbin_spec.checks import findings
@@ -40,10 +42,18 @@ class Copy:
     def stack_file(self) -> pathlib.Path:
         return self.root / "stacks" / f"Pulumi.{self.stack}.yaml"
 
-    def preview(self) -> list[dict[str, Any]]:
-        """Return the new state of each resource that a preview would make; fail the test on any warning."""
-        done = self.run("preview", "--json", "--stack", self.stack)
+    def preview(self, level: str) -> list[dict[str, Any]]:
+        """Return the new state of each resource that a preview would make.
+
+        Fail the test on any warning, and where the policy pack has something against it at a level.
+        """
+        pack, log = pack_of_the_checkout(self.root.parent / "pack"), self.root.parent / "events.json"
+        done = self.run(
+            *("preview", "--json", "--stack", self.stack, "--event-log", str(log)),
+            *("--policy-pack", str(pack), "--policy-pack-config", str(pack / "levels" / f"{level}.json")),
+        )
         assert done.code == 0, done.output
+        assert [item for item in projects.told(log) if item["policy"] != "not-judged"] == []
         found = json.loads(done.output[done.output.index("{") :])
         warnings = [item["message"] for item in found.get("diagnostics", []) if item["severity"] != "info"]
         assert warnings == []
@@ -91,7 +101,8 @@ def new(tmp_path: pathlib.Path, environment: pathlib.Path) -> Iterator[Callable[
 
         def run(*arguments: str) -> projects.Outcome:
             done = subprocess.run(
-                ground.command(*arguments), cwd=root, env=ground.environment | variables,
+                ground.command(*arguments), cwd=root,
+                env=ground.environment | variables | {"PULUMI_DEBUG_COMMANDS": "true"},
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200, check=False,
             )  # fmt: skip
             return projects.Outcome(done.returncode, done.stdout)
@@ -107,6 +118,15 @@ def new(tmp_path: pathlib.Path, environment: pathlib.Path) -> Iterator[Callable[
 
 def read(template: str, name: str) -> str:
     return (FOLDER / template / name).read_text(encoding="utf-8")
+
+
+def pack_of_the_checkout(folder: pathlib.Path) -> pathlib.Path:
+    """Copy the policy pack so that it runs in the checkout's environment, not in the one of what it judges."""
+    shutil.copytree(policy_pack.PACK, folder)
+    described = folder / "PulumiPolicy.yaml"
+    options = f"    toolchain: pip\n    virtualenv: {sys.prefix}"
+    described.write_text(described.read_text(encoding="utf-8").replace("    toolchain: uv", options), encoding="utf-8")
+    return folder
 
 
 def of_type(resources: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -126,7 +146,7 @@ def test_the_environment_has_the_wheels_and_nothing_of_the_checkout(environment:
 
 def test_a_template_for_eks_builds_a_cluster_for_whom_pulumi_new_asked(new: Callable[..., Copy]) -> None:
     copy = new("eks", "--config", f"administrator={ADMINISTRATOR}")
-    resources = copy.preview()
+    resources = copy.preview("dev")
     assert [item["principalArn"] for item in of_type(resources, ACCESS_ENTRY)] == [ADMINISTRATOR]
     [cluster] = of_type(resources, "aws:eks/cluster:Cluster")
     assert cluster["tags"]["tenbin.dev/owner"] == "inference"
@@ -154,7 +174,7 @@ def test_a_template_for_a_cluster_that_exists_puts_a_platform_into_it(
 ) -> None:
     context = json.loads(kubeconfig.read_text(encoding="utf-8"))["current-context"] if asks else None
     answers = ["--config", f"context={context}"] if asks else []
-    resources = new(template, *answers, KUBECONFIG=str(kubeconfig)).preview()
+    resources = new(template, *answers, KUBECONFIG=str(kubeconfig)).preview(template)
     [provider] = of_type(resources, "pulumi:providers:kubernetes")
     assert provider.get("context") == context
     assert not [item["type"] for item in resources if item["type"].startswith("aws:")]
